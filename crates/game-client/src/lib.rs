@@ -1,0 +1,1 @@
+//! The player side of Gatehouse: a library and the gatehouse command.

@@ -1,0 +1,1 @@
+//! Starts game servers, keeps them alive, lists them at the login server.

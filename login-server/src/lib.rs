@@ -1,0 +1,1 @@
+//! Where players sign in, meet and choose where to play.
