@@ -1,1 +1,50 @@
 //! What the programs of Gatehouse say to each other.
+//!
+//! One exhaustive enum per direction of a link, named after the other side as the receiver sees it:
+//!
+//! | link | says | hears |
+//! |---|---|---|
+//! | game client → login server | [`FromGameClient`] | [`ToGameClient`] |
+//! | launcher → login server | [`FromLauncher`] | [`ToLauncher`] |
+//!
+//! The connecting side speaks first: [`Hello`]. The answer is [`Welcome`] or [`Goodbye`], and both
+//! keep their place and their bytes in every version, so that two programs of any age understand
+//! at least why they do not understand each other.
+//!
+//! [`encode`] and [`decode`] turn one message into bytes and back; `PROTOCOL.md`, beside this
+//! crate's manifest, describes each of those bytes for who has no Rust. Nothing here does I/O.
+//!
+//! What is decoded is valid: text without control characters ([`Text`]), lists of bounded length
+//! ([`List`]), nothing left over behind a message.
+
+mod codec;
+mod enrollment;
+mod game_client;
+mod hello;
+mod ids;
+mod launcher;
+mod list;
+mod secret;
+mod server;
+mod text;
+
+pub use crate::{
+    codec::{DecodeError, MAX_AFTER_LOGIN, MAX_BEFORE_LOGIN, Wire, decode, encode},
+    enrollment::{Enrollment, EnrollmentError},
+    game_client::{
+        Channel, FromGameClient, JoinTicket, LoggedIn, Refusal, Said, Speaker, ToGameClient,
+    },
+    hello::{Goodbye, Hello, MAX_HELLO, UnixMillis, VERSION, Welcome, negotiate},
+    ids::{BootId, GamePlayerId, RequestId, ServerId},
+    launcher::{Admission, FromLauncher, Reachable, ToLauncher},
+    list::{List, ListError},
+    secret::{EnrollmentSecret, JoinSecret, Password, SessionToken},
+    server::{ServerChange, ServerEvent, ServerEvents, ServerProperty, ServerState},
+    text::{Text, TextError},
+};
+
+/// ALPN id of game clients: what they ask for in the TLS handshake.
+pub const ALPN_GAME_CLIENT: &str = "gatehouse-client/1";
+
+/// ALPN id of launchers.
+pub const ALPN_LAUNCHER: &str = "gatehouse-launcher/1";

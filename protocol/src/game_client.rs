@@ -1,0 +1,240 @@
+//! What a player's program and the login server say to each other.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Goodbye, Hello, JoinSecret, Password, RequestId, ServerEvents, ServerId, SessionToken, Text,
+    UnixMillis, Welcome,
+    codec::{Decode, Encode},
+};
+
+/// What a game client says to the login server.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub enum FromGameClient {
+    /// First, and once.
+    Hello(Hello),
+    /// Make an account, and log in to it. Only while not logged in. Answered by `LoggedIn`.
+    Register {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// The account's name.
+        name: Text<64>,
+        /// Its password.
+        password: Password,
+    },
+    /// Log in with a password. Only while not logged in. Answered by `LoggedIn`.
+    LogIn {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// The account's name.
+        name: Text<64>,
+        /// Its password.
+        password: Password,
+    },
+    /// Continue a session. Only while not logged in. Answered by `LoggedIn`.
+    Resume {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// What `LoggedIn` said.
+        token: SessionToken,
+    },
+    /// End the session: its token is worth nothing from then on. Answered by `LoggedOut`.
+    LogOut {
+        /// Ties the answer to it.
+        request: RequestId,
+    },
+    /// From now on tell me the list of servers: all of it once, then what changes in it.
+    WatchServers,
+    /// No longer tell me the list of servers.
+    UnwatchServers,
+    /// Let me join a game server, in place of the one joined before. Answered by `Joined`.
+    Join {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// Which one.
+        server: ServerId,
+    },
+    /// I have left the game server I joined. Answered by `Left`.
+    Leave {
+        /// Ties the answer to it.
+        request: RequestId,
+    },
+    /// Say something. Answered by `Refused` only if nobody will hear it.
+    Chat {
+        /// Ties the refusal to it.
+        request: RequestId,
+        /// To whom.
+        channel: Channel,
+        /// What.
+        text: Text<400>,
+    },
+    /// Are you there? Answered by `Pong`.
+    Ping {
+        /// Comes back in the answer.
+        nonce: u64,
+    },
+    /// The answer to `Ping`.
+    Pong {
+        /// What the ping said.
+        nonce: u64,
+    },
+}
+
+/// What the login server says to a game client.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub enum ToGameClient {
+    /// The answer to `Hello`.
+    Welcome(Welcome),
+    /// The connection ends, and why.
+    Goodbye(Goodbye),
+    /// A request was not done.
+    Refused {
+        /// Which one.
+        request: RequestId,
+        /// Why not.
+        reason: Refusal,
+    },
+    /// This connection has a session now.
+    LoggedIn(LoggedIn),
+    /// This connection has no session any more.
+    LoggedOut {
+        /// The request it answers.
+        request: RequestId,
+    },
+    /// The list of servers, or what became different in it.
+    Servers(ServerEvents),
+    /// The game server expects this player.
+    Joined(JoinTicket),
+    /// This player is no longer expected on any game server.
+    Left {
+        /// The request it answers; none when the server's launcher, or the server, is gone for good.
+        request: Option<RequestId>,
+    },
+    /// Somebody said something.
+    Said(Said),
+    /// Are you there? Answered by `Pong`.
+    Ping {
+        /// Comes back in the answer.
+        nonce: u64,
+    },
+    /// The answer to `Ping`.
+    Pong {
+        /// What the ping said.
+        nonce: u64,
+    },
+}
+
+/// A session on this connection.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct LoggedIn {
+    /// The request it answers.
+    pub request: RequestId,
+    /// The account's name, written as at its registration.
+    pub name: Text<64>,
+    /// Continues the session later. The same as before when it was resumed.
+    pub token: SessionToken,
+    /// When the token stops working. Each resumption moves it.
+    pub expires: UnixMillis,
+    /// The game server this session has joined, as far as the login server knows. After its
+    /// restart it does not: join again.
+    pub on_server: Option<ServerId>,
+}
+
+/// How to get into a game server.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct JoinTicket {
+    /// The request it answers.
+    pub request: RequestId,
+    /// Which server.
+    pub server: ServerId,
+    /// Where it is, as this player can reach it.
+    pub address: IpAddr,
+    /// Its port there.
+    pub port: u16,
+    /// What to show it. OpenTTD has one password for all: use it at once, it changes.
+    pub secret: JoinSecret,
+}
+
+/// Something said.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Said {
+    /// To whom it was said.
+    pub channel: Channel,
+    /// Who said it.
+    pub speaker: Speaker,
+    /// What.
+    pub text: Text<400>,
+}
+
+/// Who hears something said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+pub enum Channel {
+    /// Everybody who is logged in.
+    Lobby,
+    /// Who has joined the game server that the speaker has joined, and who is in its game.
+    Server,
+}
+
+/// Who says something.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub enum Speaker {
+    /// A player with this account.
+    Account(Text<64>),
+    /// Somebody in the game, under the name the game knows: it proves nothing.
+    InGame(Text<64>),
+}
+
+/// Why a request was not done. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// Log in first.
+    #[error("not logged in")]
+    NotLoggedIn,
+    /// Log out first.
+    #[error("already logged in")]
+    AlreadyLoggedIn,
+    /// Another account has this name.
+    #[error("the name is taken")]
+    NameTaken,
+    /// No account can have this name.
+    #[error("the name cannot be used: {rule}")]
+    InvalidName {
+        /// The rule it breaks.
+        rule: Text<128>,
+    },
+    /// No account can have this password.
+    #[error("the password cannot be used: {rule}")]
+    InvalidPassword {
+        /// The rule it breaks.
+        rule: Text<128>,
+    },
+    /// No account has this name and this password.
+    #[error("wrong name or password")]
+    WrongNameOrPassword,
+    /// There is no such session any more. Log in with the password.
+    #[error("the session has ended")]
+    SessionEnded,
+    /// There is no such server.
+    #[error("there is no such server")]
+    UnknownServer,
+    /// The server takes no players now.
+    #[error("the server is not ready")]
+    ServerNotReady,
+    /// The server has as many players as fit in.
+    #[error("the server is full")]
+    ServerFull,
+    /// Join a server first.
+    #[error("no server joined")]
+    NotOnServer,
+    /// Too much is asked at once.
+    #[error("busy: try again in {retry_after_ms} ms")]
+    Busy {
+        /// Milliseconds after which another attempt makes sense.
+        retry_after_ms: u32,
+    },
+    /// Something this needs does not work now: the database, the server's launcher.
+    #[error("not available now")]
+    Unavailable,
+}

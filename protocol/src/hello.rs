@@ -1,0 +1,142 @@
+//! The first message of each side. These types never change, whatever the version.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    BootId, Text,
+    codec::{Decode, Encode},
+};
+
+/// The version of this crate's messages. Version 0: both sides must be equal.
+pub const VERSION: u16 = 0;
+
+/// Most bytes of a [`Hello`] on the wire, its chunk's length not counted.
+///
+/// A port that tells protocols apart by their first bytes knows ours by it: the second byte of the
+/// length is at most 2, as in no other protocol it serves.
+pub const MAX_HELLO: usize = 767;
+
+/// Milliseconds since 1970-01-01 00:00 UTC.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
+pub struct UnixMillis(pub u64);
+
+/// The first message of the side that connects.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Hello {
+    /// Name and version of the program, for the log of the other side: `gatehouse/0.1.0`.
+    pub program: Text<64>,
+    /// Lowest protocol version it speaks.
+    pub lowest: u16,
+    /// Highest protocol version it speaks.
+    pub highest: u16,
+    /// A bit for each optional feature it has. None is defined yet; unknown bits are ignored.
+    pub features: u64,
+}
+
+impl Hello {
+    /// What a program of this version of Gatehouse says.
+    pub fn from_us(program: &str) -> Self {
+        Self { program: Text::lossy(program), lowest: VERSION, highest: VERSION, features: 0 }
+    }
+}
+
+/// The answer when both sides understand each other.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The version both speak from now on.
+    pub version: u16,
+    /// The clock of the side that answers.
+    pub now: UnixMillis,
+    /// Which life of the answering process this is: when it changes, everything it knew of
+    /// connections is gone.
+    pub boot: BootId,
+    /// A bit for each optional feature both have.
+    pub features: u64,
+}
+
+/// The last message of a side that ends the connection.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, thiserror::Error)]
+pub enum Goodbye {
+    /// The one who connects speaks no version this side still knows.
+    #[error("this program is too old: the other side needs protocol version {lowest} or later")]
+    YouAreTooOld {
+        /// Lowest version this side speaks.
+        lowest: u16,
+    },
+    /// The one who connects speaks only versions newer than this side knows.
+    #[error("the other side is too old: it speaks protocol versions up to {highest}")]
+    IAmTooOld {
+        /// Highest version this side speaks.
+        highest: u16,
+    },
+    /// This side stops, or starts again.
+    #[error("the other side is shutting down")]
+    ShuttingDown,
+    /// Somebody continued the session on another connection. Do not reconnect by yourself.
+    #[error("the session goes on elsewhere")]
+    TakenOver,
+    /// A message that may not be sent, or not now, or not so often.
+    #[error("protocol violation: {what}")]
+    Violation {
+        /// Which rule was broken.
+        what: Text<128>,
+    },
+    /// This launcher's key is not one of an enrolled launcher.
+    #[error("this launcher is not enrolled")]
+    NotEnrolled,
+    /// The enrolment secret is unknown, used, or too old.
+    #[error("the enrolment secret is unknown, used or expired")]
+    EnrollmentRefused,
+    /// Too many are here, or too much is asked at once.
+    #[error("the other side is busy: try again in {retry_after_ms} ms")]
+    Busy {
+        /// Milliseconds after which another attempt makes sense.
+        retry_after_ms: u32,
+    },
+    /// What this connection was allowed by was withdrawn: a session or an enrolment.
+    #[error("the permission was withdrawn")]
+    Revoked,
+    /// No message arrived for too long, and no answer to a ping.
+    #[error("silent for too long")]
+    Silent,
+}
+
+/// The version to speak with who said `hello`, or what to say to who we do not understand.
+pub fn negotiate(hello: &Hello) -> Result<u16, Goodbye> {
+    if hello.lowest > hello.highest {
+        let what = Text::lossy("lowest version above highest");
+        return Err(Goodbye::Violation { what });
+    }
+    if hello.highest < VERSION {
+        return Err(Goodbye::YouAreTooOld { lowest: VERSION });
+    }
+    if hello.lowest > VERSION {
+        return Err(Goodbye::IAmTooOld { highest: VERSION });
+    }
+    Ok(VERSION)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FromGameClient, encode};
+
+    #[test]
+    fn the_longest_hello_is_short_enough_to_be_told_apart() {
+        let program = Text::lossy(&"x".repeat(64));
+        let hello = Hello { program, lowest: u16::MAX, highest: u16::MAX, features: u64::MAX };
+        let mut bytes = Vec::new();
+        encode(&FromGameClient::Hello(hello), &mut bytes);
+        assert!(bytes.len() <= MAX_HELLO);
+    }
+
+    #[test]
+    fn who_is_too_old_is_told_so() {
+        let hello = |lowest, highest| Hello { lowest, highest, ..Hello::from_us("test") };
+        assert_eq!(negotiate(&hello(0, 7)), Ok(0));
+        assert_eq!(negotiate(&hello(1, 7)), Err(Goodbye::IAmTooOld { highest: 0 }));
+        assert!(matches!(negotiate(&hello(2, 1)), Err(Goodbye::Violation { .. })));
+    }
+}

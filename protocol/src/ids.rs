@@ -1,0 +1,70 @@
+//! Names for things. In JSON a 64-bit number is a string: JavaScript has no such numbers.
+
+use std::{fmt, num::ParseIntError, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{Decode, Encode};
+
+/// Ties an answer to its request. Chosen by who asks, unique within one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+pub struct RequestId(pub u32);
+
+/// A player as the game counts them: unique among those who are in that game now.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
+pub struct GamePlayerId(pub u32);
+
+macro_rules! id_of_64_bits {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:016x}", self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{self}")
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIntError;
+
+            fn from_str(text: &str) -> Result<Self, ParseIntError> {
+                u64::from_str_radix(text, 16).map(Self)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = ParseIntError;
+
+            fn try_from(text: String) -> Result<Self, ParseIntError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+    };
+}
+
+id_of_64_bits! {
+    /// A game server: random, chosen by its launcher once, and kept. 16 hexadecimal digits as text.
+    ServerId
+}
+
+id_of_64_bits! {
+    /// One life of a process: random, so that two of them are told apart.
+    BootId
+}
