@@ -63,10 +63,13 @@ pub fn decode<M: Wire>(bytes: &[u8]) -> Result<M, DecodeError> {
     // The library counts the memory of what it builds, not the bytes it reads, and takes the
     // bound at compile time: hence one for each of our two limits. Without any, twelve bytes that
     // claim to be a long list would end the process.
-    let decoded = match bytes.len() {
-        ..=MAX_BEFORE_LOGIN => bincode::decode_from_slice(bytes, limited::<SMALL>()),
-        ..=MAX_AFTER_LOGIN => bincode::decode_from_slice(bytes, limited::<LARGE>()),
-        length => return Err(DecodeError::TooLong(length)),
+    let length = bytes.len();
+    let decoded = if length <= MAX_BEFORE_LOGIN {
+        bincode::decode_from_slice(bytes, limited::<SMALL>())
+    } else if length <= MAX_AFTER_LOGIN {
+        bincode::decode_from_slice(bytes, limited::<LARGE>())
+    } else {
+        return Err(DecodeError::TooLong(length));
     };
     let (message, length) = decoded.map_err(|error| match error {
         BincodeError::UnexpectedEnd { .. } => DecodeError::Incomplete,

@@ -1,5 +1,7 @@
 //! The first message of each side. These types never change, whatever the version.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -105,17 +107,22 @@ pub enum Goodbye {
 
 /// The version to speak with who said `hello`, or what to say to who we do not understand.
 pub fn negotiate(hello: &Hello) -> Result<u16, Goodbye> {
+    highest_common(hello, VERSION..=VERSION)
+}
+
+fn highest_common(hello: &Hello, ours: RangeInclusive<u16>) -> Result<u16, Goodbye> {
+    let (lowest, highest) = ours.into_inner();
     if hello.lowest > hello.highest {
         let what = Text::lossy("lowest version above highest");
         return Err(Goodbye::Violation { what });
     }
-    if hello.highest < VERSION {
-        return Err(Goodbye::YouAreTooOld { lowest: VERSION });
+    if hello.highest < lowest {
+        return Err(Goodbye::YouAreTooOld { lowest });
     }
-    if hello.lowest > VERSION {
-        return Err(Goodbye::IAmTooOld { highest: VERSION });
+    if hello.lowest > highest {
+        return Err(Goodbye::IAmTooOld { highest });
     }
-    Ok(VERSION)
+    Ok(hello.highest.min(highest))
 }
 
 #[cfg(test)]
@@ -135,8 +142,15 @@ mod tests {
     #[test]
     fn who_is_too_old_is_told_so() {
         let hello = |lowest, highest| Hello { lowest, highest, ..Hello::from_us("test") };
-        assert_eq!(negotiate(&hello(0, 7)), Ok(0));
-        assert_eq!(negotiate(&hello(1, 7)), Err(Goodbye::IAmTooOld { highest: 0 }));
-        assert!(matches!(negotiate(&hello(2, 1)), Err(Goodbye::Violation { .. })));
+        for (theirs, expected) in [
+            (hello(0, 9), Ok(4)),
+            (hello(3, 3), Ok(3)),
+            (hello(0, 1), Err(Goodbye::YouAreTooOld { lowest: 2 })),
+            (hello(5, 9), Err(Goodbye::IAmTooOld { highest: 4 })),
+        ] {
+            assert_eq!(highest_common(&theirs, 2..=4), expected);
+        }
+        assert!(matches!(highest_common(&hello(4, 3), 2..=4), Err(Goodbye::Violation { .. })));
+        assert_eq!(negotiate(&Hello::from_us("test")), Ok(VERSION));
     }
 }
