@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | game client → login server | [`FromGameClient`] | [`ToGameClient`] |
 //! | launcher → login server | [`FromLauncher`] | [`ToLauncher`] |
+//! | launcher → keeper | [`ToKeeper`] | [`FromKeeper`] |
 //!
 //! The connecting side speaks first: [`Hello`]. The answer is [`Welcome`] or [`Goodbye`], and both
 //! keep their place and their bytes in every version, so that two programs of any age understand
@@ -22,6 +23,7 @@ mod enrollment;
 mod game_client;
 mod hello;
 mod ids;
+mod keeper;
 mod launcher;
 mod list;
 mod secret;
@@ -36,6 +38,10 @@ pub use crate::{
     },
     hello::{Goodbye, Hello, MAX_HELLO, UnixMillis, VERSION, Welcome, negotiate},
     ids::{BootId, GamePlayerId, RequestId, ServerId},
+    keeper::{
+        ExitCause, Exited, FromKeeper, KEEPER_LOWEST, KEEPER_VERSION, KeeperChange, KeeperChanges,
+        ToKeeper, keeper_hello, negotiate_keeper,
+    },
     launcher::{Admission, FromLauncher, Reachable, ToLauncher},
     list::{List, ListError},
     secret::{EnrollmentSecret, JoinSecret, Password, SessionToken},
