@@ -1,0 +1,150 @@
+//! Jobs that wait, and whose turn it is.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::Origin;
+use crate::prefix::Prefix;
+
+/// A bounded queue in which prefixes take turns, and jobs of one prefix wait in line.
+///
+/// Knows nothing of threads or clocks.
+#[derive(Debug)]
+pub(super) struct FairQueue<J> {
+    capacity: usize,
+    waiting: usize,
+    next_id: u64,
+    lines: HashMap<Prefix, VecDeque<Waiting<J>>>,
+    /// Every prefix that has a line, once; the first one's turn is next.
+    turns: VecDeque<Prefix>,
+    /// Connections with a job that waits or runs.
+    connections: HashSet<u64>,
+}
+
+#[derive(Debug)]
+struct Waiting<J> {
+    id: JobId,
+    connection: u64,
+    job: J,
+}
+
+/// Which job, among those that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct JobId(u64);
+
+/// What came of a job that wants to wait.
+#[derive(Debug)]
+pub(super) enum Pushed<J> {
+    /// It waits. The other job had to make room for it.
+    Waits(JobId, Option<J>),
+    /// There is no room.
+    Full(J),
+    /// Its connection has a job already.
+    SecondOfConnection(J),
+}
+
+impl<J> FairQueue<J> {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            waiting: 0,
+            next_id: 0,
+            lines: HashMap::new(),
+            turns: VecDeque::new(),
+            connections: HashSet::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting
+    }
+
+    /// Puts a job at the end of its prefix's line.
+    ///
+    /// When the queue is full, the last job of the longest line makes room, if that line stays at
+    /// least as long as the newcomer's becomes: a flood from one network costs only that network.
+    pub(super) fn push(&mut self, origin: Origin, job: J) -> Pushed<J> {
+        if self.connections.contains(&origin.connection) {
+            return Pushed::SecondOfConnection(job);
+        }
+        let mut displaced = None;
+        if self.waiting >= self.capacity {
+            match self.longest_line_beyond(self.line_length(origin.prefix) + 1) {
+                Some(longest) => displaced = self.pop_last(longest),
+                None => return Pushed::Full(job),
+            }
+        }
+        let id = JobId(self.next_id);
+        self.next_id += 1;
+        let line = self.lines.entry(origin.prefix).or_default();
+        if line.is_empty() {
+            self.turns.push_back(origin.prefix);
+        }
+        line.push_back(Waiting { id, connection: origin.connection, job });
+        self.waiting += 1;
+        self.connections.insert(origin.connection);
+        Pushed::Waits(id, displaced)
+    }
+
+    /// The job whose turn it is. Its connection counts as busy until [`FairQueue::done`].
+    pub(super) fn pop(&mut self) -> Option<(u64, J)> {
+        let prefix = self.turns.pop_front()?;
+        let line = self.lines.get_mut(&prefix)?;
+        let next = line.pop_front()?;
+        if line.is_empty() {
+            self.lines.remove(&prefix);
+        } else {
+            self.turns.push_back(prefix);
+        }
+        self.waiting -= 1;
+        Some((next.connection, next.job))
+    }
+
+    /// A job of this connection, taken with [`FairQueue::pop`], is done.
+    pub(super) fn done(&mut self, connection: u64) {
+        self.connections.remove(&connection);
+    }
+
+    /// Takes a job out that still waits.
+    pub(super) fn remove(&mut self, prefix: Prefix, id: JobId) -> Option<J> {
+        let line = self.lines.get_mut(&prefix)?;
+        let position = line.iter().position(|waiting| waiting.id == id)?;
+        let removed = line.remove(position)?;
+        self.left(prefix, removed.connection);
+        Some(removed.job)
+    }
+
+    /// Takes all jobs out that wait.
+    pub(super) fn clear(&mut self) -> Vec<J> {
+        std::iter::from_fn(|| {
+            let (connection, job) = self.pop()?;
+            self.done(connection);
+            Some(job)
+        })
+        .collect()
+    }
+
+    fn line_length(&self, prefix: Prefix) -> usize {
+        self.lines.get(&prefix).map_or(0, VecDeque::len)
+    }
+
+    fn longest_line_beyond(&self, length: usize) -> Option<Prefix> {
+        let (prefix, line) = self.lines.iter().max_by_key(|(_, line)| line.len())?;
+        (line.len() > length).then_some(*prefix)
+    }
+
+    fn pop_last(&mut self, prefix: Prefix) -> Option<J> {
+        let last = self.lines.get_mut(&prefix)?.pop_back()?;
+        self.left(prefix, last.connection);
+        Some(last.job)
+    }
+
+    /// A job left the line of `prefix` otherwise than by its turn.
+    fn left(&mut self, prefix: Prefix, connection: u64) {
+        self.waiting -= 1;
+        self.connections.remove(&connection);
+        if self.line_length(prefix) == 0 {
+            self.lines.remove(&prefix);
+            self.turns.retain(|turn| *turn != prefix);
+        }
+    }
+}

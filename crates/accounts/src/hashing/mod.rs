@@ -1,0 +1,212 @@
+//! Passwords are hashed here, on threads of their own, in fair order.
+
+mod fair;
+mod password_hash;
+mod workers;
+
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{io, thread};
+
+use crate::password::Password;
+use crate::prefix::Prefix;
+
+use password_hash::MakeError;
+pub use password_hash::{HashParameters, HashParametersError, PasswordHash, PasswordHashError};
+use workers::Workers;
+
+/// Hashes passwords, a bounded number at a time, in fair order.
+///
+/// Prefixes of addresses take turns, so that a flood from one network delays only that network;
+/// when the queue is full, the longest line gives up its last job to somebody from a shorter one.
+/// A connection has one job at a time.
+///
+/// A handle: cheap to clone. When the last clone is dropped, what waits is refused with
+/// [`HashError::Closed`] and the threads end after the job they are at; dropping never waits.
+///
+/// ```
+/// # use accounts::{HashParameters, HashQueue, HashQueueConfig, Origin, Password};
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// # let cheap = HashParameters { memory_kib: 8, iterations: 1, parallelism: 1 };
+/// # let config = HashQueueConfig { parameters: cheap, ..Default::default() };
+/// let queue = HashQueue::new(config)?;
+/// let origin = Origin::new("192.0.2.1".parse()?, 1);
+/// let hash = queue.hash(origin, Password::new("correct horse".to_owned())?).await?;
+/// let again = Password::new("correct horse".to_owned())?;
+/// assert!(queue.verify(origin, again, Some(hash)).await?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct HashQueue {
+    workers: Arc<Workers>,
+    parameters: HashParameters,
+}
+
+impl HashQueue {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    ///
+    /// When the parameters are out of bounds, or the system gives no threads.
+    pub fn new(config: HashQueueConfig) -> Result<Self, HashQueueError> {
+        config.parameters.check()?;
+        let workers = Workers::start(config.threads.get(), config.capacity.get())?;
+        Ok(Self { workers: Arc::new(workers), parameters: config.parameters })
+    }
+
+    /// Hashes a new password.
+    ///
+    /// The job is in the queue when this returns, in the order of the calls; the future only waits
+    /// for it.
+    ///
+    /// # Errors
+    ///
+    /// See [`HashError`]. Refusals are there at once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future takes the job out of the queue, unless it has begun. Then it ends by
+    /// itself, and its connection has to wait for that.
+    pub fn hash(
+        &self,
+        origin: Origin,
+        password: Password,
+    ) -> impl Future<Output = Result<PasswordHash, HashError>> + Send + 'static + use<> {
+        let parameters = self.parameters;
+        self.workers.submit(origin, move || Ok(PasswordHash::make(&password, parameters)?))
+    }
+
+    /// Whether `hash` is the hash of this password.
+    ///
+    /// `None` is for a name nobody has: it costs a hash all the same and answers false, so that
+    /// the time an answer takes does not say which names exist.
+    ///
+    /// # Errors
+    ///
+    /// As [`HashQueue::hash`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`HashQueue::hash`].
+    pub fn verify(
+        &self,
+        origin: Origin,
+        password: Password,
+        hash: Option<PasswordHash>,
+    ) -> impl Future<Output = Result<bool, HashError>> + Send + 'static + use<> {
+        let parameters = self.parameters;
+        self.workers.submit(origin, move || match hash {
+            Some(hash) => Ok(hash.verify(&password)?),
+            None => Ok(PasswordHash::make(&password, parameters).map(|_| false)?),
+        })
+    }
+
+    /// What is going on.
+    pub fn statistics(&self) -> HashQueueStatistics {
+        self.workers.statistics()
+    }
+}
+
+impl fmt::Debug for HashQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HashQueue")
+            .field("parameters", &self.parameters)
+            .field("statistics", &self.statistics())
+            .finish()
+    }
+}
+
+/// How a [`HashQueue`] works.
+#[derive(Clone, Copy, Debug)]
+pub struct HashQueueConfig {
+    /// Threads that hash. Half the processors, at least one: the other half serves who is in.
+    pub threads: NonZeroUsize,
+    /// Most jobs that wait; who comes then is told to come back. 512: some ten seconds of work.
+    pub capacity: NonZeroUsize,
+    /// Cost of a new hash. Memory in use is this times `threads`.
+    pub parameters: HashParameters,
+}
+
+impl Default for HashQueueConfig {
+    fn default() -> Self {
+        let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self {
+            threads: NonZeroUsize::new(processors / 2).unwrap_or(NonZeroUsize::MIN),
+            capacity: const { NonZeroUsize::new(512).expect("512 is not zero") },
+            parameters: HashParameters::default(),
+        }
+    }
+}
+
+/// For whom a password is hashed: what fairness goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// Where it comes from; these take turns.
+    pub prefix: Prefix,
+    /// Which connection; each has one job at a time.
+    pub connection: u64,
+}
+
+impl Origin {
+    /// A connection from `address`, known by the number the caller gave it.
+    pub fn new(address: IpAddr, connection: u64) -> Self {
+        Self { prefix: Prefix::of(address), connection }
+    }
+}
+
+/// A glance at a [`HashQueue`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashQueueStatistics {
+    /// Jobs that wait.
+    pub waiting: usize,
+    /// Jobs that run, also those nobody waits for any more.
+    pub running: usize,
+    /// Jobs that ran to their end since the start.
+    pub finished: u64,
+}
+
+/// Why a password was not hashed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HashError {
+    /// Too many are waiting. Known at once, or later when the job had to make room.
+    #[error("too many logins at once, try again in {} s", retry_after.as_secs())]
+    Busy {
+        /// When it is worth another try; between one second and one minute.
+        retry_after: Duration,
+    },
+    /// This connection has a job already that waits or runs.
+    #[error("this connection has asked already")]
+    SecondOfConnection,
+    /// The queue was dropped.
+    #[error("the queue is closed")]
+    Closed,
+    /// The hash could not be calculated; logged where it happened.
+    #[error("hashing does not work")]
+    Failed,
+}
+
+impl From<MakeError> for HashError {
+    fn from(error: MakeError) -> Self {
+        tracing::error!(%error, "a password could not be hashed");
+        Self::Failed
+    }
+}
+
+/// Why there is no [`HashQueue`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HashQueueError {
+    /// Parameters nobody should hash with.
+    #[error(transparent)]
+    Parameters(#[from] HashParametersError),
+    /// The system gives no threads.
+    #[error("no thread to hash on")]
+    Thread(#[from] io::Error),
+}

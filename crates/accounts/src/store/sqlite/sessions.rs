@@ -1,0 +1,92 @@
+//! Sessions in SQLite.
+
+use super::accounts::{id_from, id_to, name_from};
+use super::{SqliteStore, millis_from};
+use crate::secret_key::KeyedHash;
+use crate::store::{AccountId, MAX_SESSIONS_PER_ACCOUNT, Session, StoreError};
+use crate::time::UnixMillis;
+
+pub(super) async fn open(
+    store: &SqliteStore,
+    account: AccountId,
+    token: &KeyedHash,
+    expires: UnixMillis,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let mut transaction = store.begin_write().await?;
+    sqlx::query(
+        "INSERT OR REPLACE INTO sessions (token_hash, account_id, created_ms, expires_ms)
+         VALUES (?, ?, ?, ?)",
+    )
+    .bind(token.as_bytes().as_slice())
+    .bind(id_to(account))
+    .bind(now.as_database())
+    .bind(expires.as_database())
+    .execute(&mut *transaction)
+    .await?;
+    // By id, not by time: the clock may have been set back.
+    sqlx::query(
+        "DELETE FROM sessions WHERE id IN (
+             SELECT id FROM sessions WHERE account_id = ? ORDER BY id DESC LIMIT -1 OFFSET ?)",
+    )
+    .bind(id_to(account))
+    .bind(MAX_SESSIONS_PER_ACCOUNT)
+    .execute(&mut *transaction)
+    .await?;
+    Ok(transaction.commit().await?)
+}
+
+pub(super) async fn find(
+    store: &SqliteStore,
+    token: &KeyedHash,
+    now: UnixMillis,
+) -> Result<Option<Session>, StoreError> {
+    let row: Option<(i64, String, i64)> = sqlx::query_as(
+        "SELECT accounts.id, accounts.name, sessions.expires_ms
+         FROM sessions JOIN accounts ON accounts.id = sessions.account_id
+         WHERE sessions.token_hash = ? AND sessions.expires_ms > ?",
+    )
+    .bind(token.as_bytes().as_slice())
+    .bind(now.as_database())
+    .fetch_optional(&store.readers)
+    .await?;
+    let Some((id, name, expires)) = row else { return Ok(None) };
+    Ok(Some(Session {
+        account: id_from(id)?,
+        name: name_from(&name)?,
+        expires: millis_from(expires)?,
+    }))
+}
+
+pub(super) async fn close(store: &SqliteStore, token: &KeyedHash) -> Result<bool, StoreError> {
+    let done = sqlx::query("DELETE FROM sessions WHERE token_hash = ?")
+        .bind(token.as_bytes().as_slice())
+        .execute(&store.writer)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+pub(super) async fn remove_expired(
+    store: &SqliteStore,
+    now: UnixMillis,
+) -> Result<u64, StoreError> {
+    let mut removed = 0;
+    loop {
+        let portion = sqlx::query(
+            "DELETE FROM sessions WHERE id IN (
+                 SELECT id FROM sessions WHERE expires_ms <= ? LIMIT ?)",
+        )
+        .bind(now.as_database())
+        .bind(PORTION)
+        .execute(&store.writer)
+        .await?
+        .rows_affected();
+        removed += portion;
+        if portion < u64::from(PORTION) {
+            return Ok(removed);
+        }
+    }
+}
+
+/// Sessions removed at once: some milliseconds of the one writer.
+const PORTION: u32 = 500;
