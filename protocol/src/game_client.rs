@@ -8,6 +8,7 @@ use crate::{
     Goodbye, Hello, JoinSecret, Password, RequestId, ServerEvents, ServerId, SessionToken, Text,
     UnixMillis, Welcome,
     codec::{Decode, Encode},
+    ids::decimal,
 };
 
 /// What a game client says to the login server.
@@ -73,11 +74,13 @@ pub enum FromGameClient {
     /// Are you there? Answered by `Pong`.
     Ping {
         /// Comes back in the answer.
+        #[serde(with = "decimal")]
         nonce: u64,
     },
     /// The answer to `Ping`.
     Pong {
         /// What the ping said.
+        #[serde(with = "decimal")]
         nonce: u64,
     },
 }
@@ -117,11 +120,13 @@ pub enum ToGameClient {
     /// Are you there? Answered by `Pong`.
     Ping {
         /// Comes back in the answer.
+        #[serde(with = "decimal")]
         nonce: u64,
     },
     /// The answer to `Ping`.
     Pong {
         /// What the ping said.
+        #[serde(with = "decimal")]
         nonce: u64,
     },
 }

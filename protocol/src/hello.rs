@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     BootId, Text,
     codec::{Decode, Encode},
+    ids::decimal,
 };
 
 /// The version of this crate's messages. Version 0: both sides must be equal.
@@ -22,7 +23,7 @@ pub const MAX_HELLO: usize = 767;
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
 )]
-pub struct UnixMillis(pub u64);
+pub struct UnixMillis(#[serde(with = "decimal")] pub u64);
 
 /// The first message of the side that connects.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -34,6 +35,7 @@ pub struct Hello {
     /// Highest protocol version it speaks.
     pub highest: u16,
     /// A bit for each optional feature it has. None is defined yet; unknown bits are ignored.
+    #[serde(with = "decimal")]
     pub features: u64,
 }
 
@@ -55,6 +57,7 @@ pub struct Welcome {
     /// connections is gone.
     pub boot: BootId,
     /// A bit for each optional feature both have.
+    #[serde(with = "decimal")]
     pub features: u64,
 }
 

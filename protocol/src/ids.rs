@@ -1,4 +1,5 @@
-//! Names for things. In JSON a 64-bit number is a string: JavaScript has no such numbers.
+//! Names for things. In JSON a 64-bit number is a string: JavaScript has no such numbers. Those of
+//! ids are hexadecimal, as they are shown everywhere; all others are decimal.
 
 use std::{fmt, num::ParseIntError, str::FromStr};
 
@@ -67,4 +68,17 @@ id_of_64_bits! {
 id_of_64_bits! {
     /// One life of a process: random, so that two of them are told apart.
     BootId
+}
+
+/// Serde of a 64-bit number that is no id: decimal digits, as a string.
+pub(crate) mod decimal {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(number: &u64, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(number)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
 }

@@ -8,6 +8,7 @@ use crate::{
     EnrollmentSecret, GamePlayerId, Goodbye, Hello, JoinSecret, List, RequestId, ServerEvents,
     ServerId, Text, Welcome,
     codec::{Decode, Encode},
+    ids::decimal,
 };
 
 /// What a launcher says to the login server. Who it is was proved by its key in the handshake.
@@ -43,11 +44,13 @@ pub enum FromLauncher {
     /// Are you there? Answered by `Pong`.
     Ping {
         /// Comes back in the answer.
+        #[serde(with = "decimal")]
         nonce: u64,
     },
     /// The answer to `Ping`.
     Pong {
         /// What the ping said.
+        #[serde(with = "decimal")]
         nonce: u64,
     },
 }
@@ -101,11 +104,13 @@ pub enum ToLauncher {
     /// Are you there? Answered by `Pong`.
     Ping {
         /// Comes back in the answer.
+        #[serde(with = "decimal")]
         nonce: u64,
     },
     /// The answer to `Ping`.
     Pong {
         /// What the ping said.
+        #[serde(with = "decimal")]
         nonce: u64,
     },
 }

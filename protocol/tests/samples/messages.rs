@@ -1,0 +1,169 @@
+//! Messages.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use protocol::{
+    Admission, BootId, Channel, EnrollmentSecret, FromGameClient, FromLauncher, GamePlayerId,
+    Goodbye, Hello, JoinSecret, JoinTicket, List, LoggedIn, Password, Reachable, Refusal,
+    RequestId, Said, ServerChange, ServerEvent, ServerEvents, ServerProperty, ServerState,
+    SessionToken, Speaker, ToGameClient, ToLauncher, UnixMillis, Welcome,
+};
+
+use super::{parts::SERVER, samples, text};
+
+samples! { FromGameClient {
+    Hello: FromGameClient::Hello(hello("gatehouse/0.1.0")),
+        longest: FromGameClient::Hello(Hello {
+            lowest: u16::MAX, highest: u16::MAX, features: u64::MAX, ..hello(&"x".repeat(64))
+        });
+    Register: FromGameClient::Register {
+        request: RequestId(1), name: text("ada"), password: password("correct horse battery"),
+    };
+    LogIn: FromGameClient::LogIn {
+        request: RequestId(2), name: text("ada"), password: password("correct horse battery"),
+    }, unicode: FromGameClient::LogIn {
+        request: RequestId(300), name: text("Zoë"), password: password("pässwörd"),
+    };
+    Resume: FromGameClient::Resume { request: RequestId(3), token: token() };
+    LogOut: FromGameClient::LogOut { request: RequestId(4) };
+    WatchServers: FromGameClient::WatchServers;
+    UnwatchServers: FromGameClient::UnwatchServers;
+    Join: FromGameClient::Join { request: RequestId(5), server: SERVER };
+    Leave: FromGameClient::Leave { request: RequestId(6) };
+    Chat: FromGameClient::Chat {
+        request: RequestId(7), channel: Channel::Lobby, text: text("hello, world"),
+    }, longest: FromGameClient::Chat {
+        request: RequestId(70_000), channel: Channel::Server, text: text(&"é".repeat(200)),
+    };
+    Ping: FromGameClient::Ping { nonce: 8 }, four_bytes: FromGameClient::Ping { nonce: 65_536 },
+        eight_bytes: FromGameClient::Ping { nonce: 0x0102_0304_0506_0708 };
+    Pong: FromGameClient::Pong { nonce: 9 };
+} }
+
+samples! { ToGameClient {
+    Welcome: ToGameClient::Welcome(welcome());
+    Goodbye: ToGameClient::Goodbye(Goodbye::TakenOver);
+    Refused: ToGameClient::Refused {
+        request: RequestId(2), reason: Refusal::WrongNameOrPassword,
+    };
+    LoggedIn: ToGameClient::LoggedIn(logged_in()),
+        on_server: ToGameClient::LoggedIn(LoggedIn { on_server: Some(SERVER), ..logged_in() });
+    LoggedOut: ToGameClient::LoggedOut { request: RequestId(4) };
+    Servers: ToGameClient::Servers(servers()),
+        none: ToGameClient::Servers(ServerEvents { fresh: true, events: List::default() }),
+        change: ToGameClient::Servers(ServerEvents {
+            fresh: false,
+            events: events([changed(ServerProperty::State(ServerState::Unreachable))]),
+        });
+    Joined: ToGameClient::Joined(joined(Ipv4Addr::new(203, 0, 113, 5).into())),
+        ipv6: ToGameClient::Joined(joined(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()));
+    Left: ToGameClient::Left { request: Some(RequestId(6)) },
+        unasked: ToGameClient::Left { request: None };
+    Said: ToGameClient::Said(Said {
+        channel: Channel::Lobby,
+        speaker: Speaker::Account(text("ada")),
+        text: text("hello, world"),
+    }), in_game: ToGameClient::Said(Said {
+        channel: Channel::Server,
+        speaker: Speaker::InGame(text("Player")),
+        text: text("all aboard"),
+    });
+    Ping: ToGameClient::Ping { nonce: 10 };
+    Pong: ToGameClient::Pong { nonce: 8 };
+} }
+
+samples! { FromLauncher {
+    Hello: FromLauncher::Hello(hello("game-server-launcher/0.1.0"));
+    Enroll: FromLauncher::Enroll { secret: EnrollmentSecret([0xa5; 32]) };
+    Servers: FromLauncher::Servers(servers());
+    Reachable: FromLauncher::Reachable(Reachable {
+        server: SERVER, addresses: List::default(), port: 3979,
+    }), addresses: FromLauncher::Reachable(Reachable {
+        server: SERVER,
+        addresses: List::first_of([
+            IpAddr::V4(Ipv4Addr::new(203, 0, 113, 5)),
+            IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+        ]),
+        port: 3979,
+    });
+    Admitted: FromLauncher::Admitted {
+        request: RequestId(5),
+        admission: Admission::Granted { secret: secret() },
+    }, full: FromLauncher::Admitted { request: RequestId(5), admission: Admission::Full };
+    Said: FromLauncher::Said { server: SERVER, name: text("Player"), text: text("all aboard") };
+    Ping: FromLauncher::Ping { nonce: 11 };
+    Pong: FromLauncher::Pong { nonce: 12 };
+} }
+
+samples! { ToLauncher {
+    Welcome: ToLauncher::Welcome(welcome());
+    Goodbye: ToLauncher::Goodbye(Goodbye::NotEnrolled);
+    Enrolled: ToLauncher::Enrolled { name: text("cellar") };
+    Admit: ToLauncher::Admit { request: RequestId(5), server: SERVER, player: text("ada") };
+    Dismiss: ToLauncher::Dismiss { server: SERVER, player: text("ada") };
+    Say: ToLauncher::Say { server: SERVER, speaker: text("ada"), text: text("hello, world") };
+    Kick: ToLauncher::Kick { server: SERVER, player: GamePlayerId(2), reason: text("too loud") };
+    Ping: ToLauncher::Ping { nonce: 12 };
+    Pong: ToLauncher::Pong { nonce: 11 };
+} }
+
+fn hello(program: &str) -> Hello {
+    Hello { program: text(program), lowest: 0, highest: 0, features: 0 }
+}
+
+fn welcome() -> Welcome {
+    Welcome {
+        version: 0,
+        now: UnixMillis(1_800_000_000_000),
+        boot: BootId(0xfedc_ba98_7654_3210),
+        features: 0,
+    }
+}
+
+fn logged_in() -> LoggedIn {
+    LoggedIn {
+        request: RequestId(2),
+        name: text("ada"),
+        token: token(),
+        expires: UnixMillis(1_802_592_000_000),
+        on_server: None,
+    }
+}
+
+fn servers() -> ServerEvents {
+    let events = events([
+        ServerEvent::Appeared { server: SERVER },
+        changed(ServerProperty::Title(text("A friendly server"))),
+        changed(ServerProperty::Game(text("openttd"))),
+        changed(ServerProperty::State(ServerState::Ready)),
+        ServerEvent::Changed {
+            server: SERVER,
+            change: ServerChange::PlayerEntered { player: GamePlayerId(2), name: text("Ada") },
+        },
+    ]);
+    ServerEvents { fresh: true, events }
+}
+
+fn events<const N: usize>(events: [ServerEvent; N]) -> List<ServerEvent, 256> {
+    List::first_of(events)
+}
+
+fn changed(property: ServerProperty) -> ServerEvent {
+    ServerEvent::Changed { server: SERVER, change: ServerChange::Property(property) }
+}
+
+fn joined(address: IpAddr) -> JoinTicket {
+    JoinTicket { request: RequestId(5), server: SERVER, address, port: 3979, secret: secret() }
+}
+
+fn password(password: &str) -> Password {
+    Password(text(password))
+}
+
+fn secret() -> JoinSecret {
+    JoinSecret(text("k3JYt8Wq0ZbVx5RmPa7e"))
+}
+
+fn token() -> SessionToken {
+    SessionToken(std::array::from_fn(|i| i as u8))
+}
