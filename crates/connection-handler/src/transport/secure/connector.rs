@@ -1,0 +1,267 @@
+//! Connections to a [`SecurePort`](super::SecurePort), by the first way that works.
+
+use std::{
+    fmt, io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use quinn::{Endpoint, crypto::rustls::QuicClientConfig};
+use rustls::{
+    ClientConfig, client::Resumption, pki_types::ServerName, sign::SingleCertAndKey, version::TLS13,
+};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsConnector;
+
+use super::{
+    SecureRead, SecureWrite,
+    listener::Established,
+    quic_transport,
+    streams::{OwnEndpoint, over_quic, over_tls},
+    verify::{PinnedServer, provider},
+};
+use crate::transport::{
+    Connection, Connector,
+    keys::{Identity, Trust},
+};
+
+/// Connects over QUIC, or over TLS and TCP where UDP does not get through.
+///
+/// TLS is tried as soon as QUIC has failed, or has not succeeded after a second; who is first wins.
+/// Of several addresses each next one is tried when the one before has failed, or after a quarter
+/// of a second. Names are resolved with every attempt.
+#[derive(Clone)]
+pub struct SecureConnector {
+    addresses: Addresses,
+    name: String,
+    tls: Arc<ClientConfig>,
+    quic: quinn::ClientConfig,
+}
+
+impl SecureConnector {
+    /// Will connect to `addresses` for the application protocol `alpn`, if `trust` allows, and
+    /// prove to be `identity`.
+    ///
+    /// With [`Trust::Roots`] the server has to have a certificate for the name of the host, with
+    /// [`Trust::Pins`] the name does not matter.
+    pub fn new(
+        addresses: impl Into<Addresses>,
+        alpn: &'static str,
+        trust: Trust,
+        identity: Option<Identity>,
+    ) -> Self {
+        let addresses = addresses.into();
+        let name = match (&trust, &addresses) {
+            (Trust::Roots(_), Addresses::Name(name)) => host(name).into(),
+            _ => DEFAULT_NAME.into(),
+        };
+        let tls = Arc::new(client_config(alpn, trust, identity));
+        let crypto =
+            QuicClientConfig::try_from(tls.clone()).expect("the provider knows the suite of QUIC");
+        let mut quic = quinn::ClientConfig::new(Arc::new(crypto));
+        quic.transport_config(quic_transport());
+        Self { addresses, name, tls, quic }
+    }
+
+    /// Expects a certificate for `name`, which only [`Trust::Roots`] looks at.
+    #[must_use]
+    pub fn with_server_name(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// Connects, handshake included. Gives up after ten seconds.
+    ///
+    /// # Errors
+    ///
+    /// The first of all that went wrong, when nothing went right.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it ends all attempts.
+    pub async fn connect(&self) -> io::Result<Connection<SecureRead, SecureWrite>> {
+        let connect = async {
+            let addresses = self.addresses.resolve().await?;
+            self.first_of(addresses).await
+        };
+        timeout(GIVE_UP, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    async fn first_of(&self, addresses: Vec<SocketAddr>) -> io::Result<Established> {
+        let mut attempts = JoinSet::new();
+        let mut addresses = addresses.into_iter();
+        let mut first_error = None;
+        let mut next = addresses.next();
+        loop {
+            if let Some(addr) = next.take() {
+                attempts.spawn(self.clone().either_way(addr));
+            }
+            let joined = tokio::select! {
+                joined = attempts.join_next() => joined,
+                () = sleep(NEXT_ADDRESS), if addresses.len() > 0 => {
+                    next = addresses.next();
+                    continue;
+                }
+            };
+            match joined {
+                Some(Ok(Ok(connection))) => return Ok(connection),
+                Some(Ok(Err(error))) => first_error = first_error.or(Some(error)),
+                Some(Err(error)) => first_error = first_error.or_else(|| Some(error.into())),
+                None => {
+                    return Err(first_error.unwrap_or_else(|| io::ErrorKind::NotFound.into()));
+                }
+            }
+            next = addresses.next();
+        }
+    }
+
+    /// QUIC, and a little later TLS.
+    async fn either_way(self, addr: SocketAddr) -> io::Result<Established> {
+        let mut quic = Box::pin(self.quic(addr));
+        let quic_error = tokio::select! {
+            connection = &mut quic => match connection {
+                Ok(connection) => return Ok(connection),
+                Err(error) => Some(error),
+            },
+            () = sleep(QUIC_ALONE) => None,
+        };
+        let mut tls = Box::pin(self.tls(addr));
+        if let Some(error) = quic_error {
+            return tls.await.map_err(|tls| both(addr, &error, &tls));
+        }
+        tokio::select! {
+            connection = &mut quic => match connection {
+                Ok(connection) => Ok(connection),
+                Err(error) => tls.await.map_err(|tls| both(addr, &error, &tls)),
+            },
+            connection = &mut tls => match connection {
+                Ok(connection) => Ok(connection),
+                Err(error) => quic.await.map_err(|quic| both(addr, &quic, &error)),
+            },
+        }
+    }
+
+    async fn quic(&self, addr: SocketAddr) -> io::Result<Established> {
+        let local = match addr {
+            SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+        };
+        let endpoint = OwnEndpoint(Endpoint::client(local)?);
+        let connecting = endpoint.0.connect_with(self.quic.clone(), addr, &self.name);
+        let connection = connecting.map_err(io::Error::other)?.await?;
+        let stream = connection.open_bi().await?;
+        over_quic(connection, stream, None, Some(endpoint))
+    }
+
+    async fn tls(&self, addr: SocketAddr) -> io::Result<Established> {
+        let name = ServerName::try_from(self.name.clone()).map_err(io::Error::other)?;
+        let stream = TcpStream::connect(addr).await?;
+        stream.set_nodelay(true)?;
+        let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await?;
+        over_tls(stream.into(), None)
+    }
+}
+
+impl Connector for SecureConnector {
+    type Read = SecureRead;
+    type Write = SecureWrite;
+
+    async fn connect(&mut self) -> io::Result<Connection<SecureRead, SecureWrite>> {
+        Self::connect(self).await
+    }
+}
+
+impl fmt::Debug for SecureConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { addresses, name, .. } = self;
+        f.debug_struct("SecureConnector")
+            .field("addresses", addresses)
+            .field("name", name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Addresses {
+    /// At one of these.
+    Fixed(Vec<SocketAddr>),
+    /// At `host:port`.
+    Name(String),
+}
+
+impl Addresses {
+    async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+        match self {
+            Self::Fixed(addresses) => Ok(addresses.clone()),
+            Self::Name(name) => Ok(lookup_host(name).await?.take(MAX_ADDRESSES).collect()),
+        }
+    }
+}
+
+impl From<SocketAddr> for Addresses {
+    fn from(addr: SocketAddr) -> Self {
+        Self::Fixed(vec![addr])
+    }
+}
+
+impl From<Vec<SocketAddr>> for Addresses {
+    fn from(addresses: Vec<SocketAddr>) -> Self {
+        Self::Fixed(addresses)
+    }
+}
+
+impl From<String> for Addresses {
+    fn from(name: String) -> Self {
+        Self::Name(name)
+    }
+}
+
+impl From<&str> for Addresses {
+    fn from(name: &str) -> Self {
+        Self::Name(name.into())
+    }
+}
+
+fn client_config(alpn: &str, trust: Trust, identity: Option<Identity>) -> ClientConfig {
+    let builder = ClientConfig::builder_with_provider(provider().clone())
+        .with_protocol_versions(&[&TLS13])
+        .expect("the provider knows TLS 1.3");
+    let builder = match trust {
+        Trust::Roots(roots) => builder.with_root_certificates(roots),
+        Trust::Pins(pins) => {
+            let verifier = Arc::new(PinnedServer(pins));
+            builder.dangerous().with_custom_certificate_verifier(verifier)
+        }
+    };
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => builder
+            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified_key()))),
+    };
+    config.alpn_protocols = vec![alpn.into()];
+    config.resumption = Resumption::disabled();
+    config
+}
+
+/// The host of `host:port`.
+fn host(name: &str) -> &str {
+    let host = name.rsplit_once(':').map_or(name, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn both(addr: SocketAddr, quic: &io::Error, tls: &io::Error) -> io::Error {
+    io::Error::new(tls.kind(), format!("{addr}: over QUIC: {quic}; over TLS: {tls}"))
+}
+
+const DEFAULT_NAME: &str = "gatehouse";
+/// How long QUIC has the network for itself.
+const QUIC_ALONE: Duration = Duration::from_secs(1);
+const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+const GIVE_UP: Duration = Duration::from_secs(10);
+/// Of those that a name stands for.
+const MAX_ADDRESSES: usize = 8;

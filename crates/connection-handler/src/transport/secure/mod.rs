@@ -1,0 +1,80 @@
+//! One port for QUIC and for TLS over TCP, and who connects to it.
+//!
+//! TLS 1.3 in both cases, so that a connection is the same whichever way it came: encrypted, for
+//! the application protocol (ALPN) that both sides have named, and with the key that the other side
+//! has proved to own, if it has one.
+//!
+//! What a stranger can cost before that is bounded by [`SecurePortConfig`]. Early data (0-RTT) and
+//! session tickets are off: nothing that is received can have been sent twice.
+
+mod accept;
+mod connector;
+mod listener;
+mod port;
+mod streams;
+mod tally;
+pub(crate) mod verify;
+
+use std::{sync::Arc, time::Duration};
+
+use quinn::{IdleTimeout, TransportConfig, VarInt};
+
+pub use self::{
+    connector::{Addresses, SecureConnector},
+    listener::SecureListener,
+    port::{SecurePort, SecurePortHandle},
+    streams::{SecureRead, SecureWrite},
+};
+
+/// The limits of a [`SecurePort`], for all its listeners together.
+#[derive(Clone, Debug)]
+pub struct SecurePortConfig {
+    /// Connections open at the same time, unfinished ones included. Further ones are closed before
+    /// their handshake.
+    pub max_connections: usize,
+    /// Connections open at the same time from one address: an IPv4 address, or the first 64 bits
+    /// of an IPv6 address. Further ones are closed before their handshake.
+    pub max_connections_per_ip: usize,
+    /// Unfinished handshakes at the same time, over TCP and over QUIC each. Further ones are closed
+    /// over TCP, and not answered over QUIC.
+    pub max_handshakes: usize,
+    /// Unfinished handshakes at the same time from one address, likewise.
+    pub max_handshakes_per_ip: usize,
+    /// Unfinished handshakes over QUIC from which on newcomers have to show that their address is
+    /// their own (Retry), which costs them a round trip.
+    pub retry_above: usize,
+    /// Longest a connection may take from its first packet until a handler has it.
+    pub handshake_timeout: Duration,
+    /// Longest [`SecurePortHandle::close`] waits for others to leave.
+    pub close_timeout: Duration,
+}
+
+impl Default for SecurePortConfig {
+    fn default() -> Self {
+        Self {
+            max_connections: 10_000,
+            max_connections_per_ip: 100,
+            max_handshakes: 1000,
+            max_handshakes_per_ip: 50,
+            retry_above: 64,
+            handshake_timeout: Duration::from_secs(5),
+            close_timeout: Duration::from_secs(3),
+        }
+    }
+}
+
+/// What both ends of a QUIC connection are like: one stream, windows for small messages.
+fn quic_transport() -> Arc<TransportConfig> {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(1))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .datagram_receive_buffer_size(None)
+        .stream_receive_window(VarInt::from_u32(256 * 1024))
+        .receive_window(VarInt::from_u32(512 * 1024))
+        .send_window(1024 * 1024)
+        // Half of the timeout, so that one lost packet is not the end.
+        .keep_alive_interval(Some(Duration::from_secs(15)))
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(30_000))));
+    Arc::new(transport)
+}

@@ -1,0 +1,177 @@
+//! TCP and UDP on the same port number.
+
+use std::{
+    collections::HashMap,
+    fmt, io,
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
+
+use quinn::{Endpoint, EndpointConfig, TokioRuntime, VarInt, crypto::rustls::QuicServerConfig};
+use rustls::{ServerConfig, sign::SingleCertAndKey, version::TLS13};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinSet, time::timeout};
+
+use super::{
+    SecureListener, SecurePortConfig,
+    accept::Doors,
+    listener::Established,
+    quic_transport,
+    verify::{AnyClient, provider},
+};
+use crate::transport::keys::Identity;
+
+/// TCP and UDP on the same port number: TLS on the one, QUIC on the other.
+///
+/// Which listener a connection goes to is decided by the application protocol it asks for.
+pub struct SecurePort {
+    addr: SocketAddr,
+    tcp: TcpListener,
+    quic: Endpoint,
+    identity: Identity,
+    config: SecurePortConfig,
+    listeners: HashMap<Vec<u8>, mpsc::Sender<Established>>,
+}
+
+impl SecurePort {
+    /// Takes the port. Nobody is answered before [`start`](Self::start).
+    ///
+    /// Port 0 becomes one that is free for both.
+    ///
+    /// # Errors
+    ///
+    /// When the port is taken, or is not ours to take.
+    pub async fn bind(
+        addr: SocketAddr,
+        identity: &Identity,
+        config: SecurePortConfig,
+    ) -> io::Result<Self> {
+        let (tcp, udp) = bind_both(addr).await?;
+        let addr = tcp.local_addr()?;
+        let quic = Endpoint::new(EndpointConfig::default(), None, udp, Arc::new(TokioRuntime))?;
+        let (identity, listeners) = (identity.clone(), HashMap::new());
+        Ok(Self { addr, tcp, quic, identity, config, listeners })
+    }
+
+    /// The address of both sockets.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// A listener for connections that ask for `alpn`. Replaces an earlier one for the same.
+    pub fn listener(&mut self, alpn: &'static str) -> SecureListener {
+        let (sender, established) = mpsc::channel(MAX_WAITING);
+        self.listeners.insert(alpn.into(), sender);
+        SecureListener { established }
+    }
+
+    /// Accepts connections from now on, until the handle is closed or dropped.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime.
+    pub fn start(self) -> SecurePortHandle {
+        let tls = Arc::new(self.server_config());
+        self.quic.set_server_config(Some(quic_server_config(tls.clone())));
+        let doors = Arc::new(Doors::new(self.config.clone(), self.listeners));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(doors.clone().accept_tcp(self.tcp, tls.into()));
+        tasks.spawn(doors.clone().accept_quic(self.quic.clone()));
+        tasks.spawn(async move { doors.tally.summarise().await });
+        let close_timeout = self.config.close_timeout;
+        SecurePortHandle { addr: self.addr, quic: self.quic, close_timeout, tasks }
+    }
+
+    fn server_config(&self) -> ServerConfig {
+        let mut config = ServerConfig::builder_with_provider(provider().clone())
+            .with_protocol_versions(&[&TLS13])
+            .expect("the provider knows TLS 1.3")
+            .with_client_cert_verifier(Arc::new(AnyClient))
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(self.identity.certified_key())));
+        config.alpn_protocols = self.listeners.keys().cloned().collect();
+        config.max_early_data_size = 0;
+        config.send_tls13_tickets = 0;
+        config
+    }
+}
+
+impl fmt::Debug for SecurePort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecurePort").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+/// Keeps a [`SecurePort`] accepting for as long as it exists.
+///
+/// Connections that are established live on without it.
+#[must_use = "dropping it stops accepting"]
+pub struct SecurePortHandle {
+    addr: SocketAddr,
+    quic: Endpoint,
+    close_timeout: Duration,
+    tasks: JoinSet<()>,
+}
+
+impl SecurePortHandle {
+    /// The address of both sockets.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Stops accepting, and closes what is left of the port.
+    ///
+    /// Drain the handlers first: connections that are still open after
+    /// [`close_timeout`](SecurePortConfig::close_timeout) are cut off if they are QUIC, because all
+    /// of them share a socket. Returns when the others have heard of it, or after that time.
+    pub async fn close(mut self) {
+        self.stop();
+        if timeout(self.close_timeout, self.quic.wait_idle()).await.is_err() {
+            self.quic.close(VarInt::from_u32(0), b"shutting down");
+            let _ = timeout(self.close_timeout, self.quic.wait_idle()).await;
+        }
+    }
+
+    fn stop(&mut self) {
+        self.tasks.abort_all();
+        self.quic.set_server_config(None);
+    }
+}
+
+impl Drop for SecurePortHandle {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl fmt::Debug for SecurePortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecurePortHandle").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+/// Binds both sockets. A port that the system chose for the one may be taken for the other.
+async fn bind_both(addr: SocketAddr) -> io::Result<(TcpListener, UdpSocket)> {
+    let mut attempts = if addr.port() == 0 { ATTEMPTS } else { 1 };
+    loop {
+        let tcp = TcpListener::bind(addr).await?;
+        attempts -= 1;
+        match UdpSocket::bind(tcp.local_addr()?) {
+            Ok(udp) => return Ok((tcp, udp)),
+            Err(error) if attempts == 0 || error.kind() != io::ErrorKind::AddrInUse => {
+                return Err(error);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn quic_server_config(tls: Arc<ServerConfig>) -> quinn::ServerConfig {
+    let crypto = QuicServerConfig::try_from(tls).expect("the provider knows the suite of QUIC");
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    config.transport_config(quic_transport());
+    config
+}
+
+/// Finished connections that wait for a handler which is at its limit.
+const MAX_WAITING: usize = 64;
+const ATTEMPTS: usize = 16;

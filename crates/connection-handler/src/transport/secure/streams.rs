@@ -1,0 +1,157 @@
+//! The two halves of a connection, whichever way it came.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use quinn::{Endpoint, RecvStream, SendStream};
+use rustls::pki_types::CertificateDer;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf},
+    net::TcpStream,
+};
+use tokio_rustls::TlsStream;
+
+use super::verify::fingerprint;
+use crate::{
+    admission::Admitted,
+    transport::{Connection, keys::KeyFingerprint, quic::QuicWrite},
+};
+
+/// The reading half of a connection.
+pub struct SecureRead {
+    stream: Read,
+    /// The place among all connections of the port. A connection reads until it is over.
+    _admitted: Option<Admitted>,
+}
+
+enum Read {
+    Tls(ReadHalf<TlsStream<TcpStream>>),
+    Quic(RecvStream),
+}
+
+/// The writing half of a connection. A shutdown of QUIC waits until the other side has everything.
+pub struct SecureWrite(Write);
+
+enum Write {
+    Tls(WriteHalf<TlsStream<TcpStream>>),
+    // The order matters: the connection is closed before its endpoint is left alone.
+    Quic(
+        QuicWrite,
+        #[expect(dead_code, reason = "does its work when dropped")] Option<OwnEndpoint>,
+    ),
+}
+
+/// The connection over `stream`, whose handshake is done.
+pub(super) fn over_tls(
+    stream: TlsStream<TcpStream>,
+    admitted: Option<Admitted>,
+) -> io::Result<Connection<SecureRead, SecureWrite>> {
+    let remote_addr = canonical(stream.get_ref().0.peer_addr()?);
+    let identity = identity(stream.get_ref().1.peer_certificates())?;
+    let (read, write) = tokio::io::split(stream);
+    let read = SecureRead { stream: Read::Tls(read), _admitted: admitted };
+    let write = SecureWrite(Write::Tls(write));
+    Ok(Connection { remote_addr, transport: "tls", identity, read, write })
+}
+
+/// The connection over the first stream of `connection`, whose handshake is done.
+pub(super) fn over_quic(
+    connection: quinn::Connection,
+    (write, read): (SendStream, RecvStream),
+    admitted: Option<Admitted>,
+    endpoint: Option<OwnEndpoint>,
+) -> io::Result<Connection<SecureRead, SecureWrite>> {
+    let remote_addr = canonical(connection.remote_address());
+    let certificates = connection
+        .peer_identity()
+        .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
+    let identity = identity(certificates.as_deref().map(Vec::as_slice))?;
+    let read = SecureRead { stream: Read::Quic(read), _admitted: admitted };
+    let write = SecureWrite(Write::Quic(QuicWrite::new(connection, write), endpoint));
+    Ok(Connection { remote_addr, transport: "quic", identity, read, write })
+}
+
+fn identity(certificates: Option<&[CertificateDer<'_>]>) -> io::Result<Option<KeyFingerprint>> {
+    certificates
+        .and_then(<[_]>::first)
+        .map(fingerprint)
+        .transpose()
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// An IPv4 address as such, even when it arrived at a socket for IPv6.
+pub(super) fn canonical(mut addr: std::net::SocketAddr) -> std::net::SocketAddr {
+    addr.set_ip(addr.ip().to_canonical());
+    addr
+}
+
+/// The local end of one outgoing connection, which lives until that is closed on both sides.
+pub(super) struct OwnEndpoint(pub(super) Endpoint);
+
+impl Drop for OwnEndpoint {
+    fn drop(&mut self) {
+        // The news that it is closed may have to be sent again.
+        let endpoint = self.0.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let _ = tokio::time::timeout(Duration::from_secs(3), endpoint.wait_idle()).await;
+            });
+        }
+    }
+}
+
+impl AsyncRead for SecureRead {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Read::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Read::Quic(stream) => AsyncRead::poll_read(Pin::new(stream), cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for SecureWrite {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.0 {
+            Write::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Write::Quic(stream, _) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Write::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Write::Quic(stream, _) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Write::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Write::Quic(stream, _) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+impl fmt::Debug for SecureRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecureRead").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SecureWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecureWrite").finish_non_exhaustive()
+    }
+}
