@@ -148,3 +148,78 @@ impl<J> FairQueue<J> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(network: u8, connection: u64) -> Origin {
+        Origin::new([192, 0, network, 1].into(), connection)
+    }
+
+    /// Queues one job for each of these networks, named after its place here.
+    fn queue_of(capacity: usize, networks: &[u8]) -> (FairQueue<usize>, Vec<JobId>) {
+        let mut queue = FairQueue::new(capacity);
+        let push =
+            |(job, network): (usize, &u8)| match queue.push(origin(*network, job as u64), job) {
+                Pushed::Waits(id, None) => id,
+                other => panic!("{other:?}"),
+            };
+        let ids = networks.iter().enumerate().map(push).collect();
+        (queue, ids)
+    }
+
+    fn rest(queue: &mut FairQueue<usize>) -> Vec<usize> {
+        std::iter::from_fn(|| queue.pop().map(|(_, job)| job)).collect()
+    }
+
+    #[test]
+    fn networks_take_turns_and_each_keeps_its_order() {
+        let (mut queue, _) = queue_of(10, &[1, 1, 1, 2, 3, 2]);
+        assert_eq!(rest(&mut queue), [0, 3, 4, 1, 5, 2]);
+        assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn who_comes_back_waits_for_everybody_elses_turn() {
+        let (mut queue, _) = queue_of(10, &[1, 2, 3]);
+        assert_eq!(queue.pop(), Some((0, 0)));
+        queue.done(0);
+        assert!(matches!(queue.push(origin(1, 0), 9), Pushed::Waits(_, None)));
+        assert_eq!(rest(&mut queue), [1, 2, 9]);
+    }
+
+    #[test]
+    fn a_removed_job_leaves_nothing_behind() {
+        let (mut queue, ids) = queue_of(10, &[1, 2, 2]);
+        let network = |n| origin(n, 0).prefix;
+        assert_eq!(queue.remove(network(1), ids[0]), Some(0));
+        assert_eq!(queue.remove(network(1), ids[0]), None);
+        assert_eq!(queue.remove(network(2), ids[1]), Some(1));
+        assert_eq!(queue.len(), 1);
+        assert!(matches!(queue.push(origin(1, 0), 9), Pushed::Waits(_, None)));
+        assert_eq!(rest(&mut queue), [2, 9]);
+        assert!(queue.lines.is_empty() && queue.turns.is_empty());
+    }
+
+    #[test]
+    fn when_full_only_a_longer_line_makes_room() {
+        let (mut queue, _) = queue_of(4, &[1, 1, 1, 2]);
+        // Network 1 has three, so that 2 gets a second one, but then they are even.
+        assert!(matches!(queue.push(origin(2, 10), 10), Pushed::Waits(_, Some(2))));
+        assert!(matches!(queue.push(origin(2, 11), 11), Pushed::Full(11)));
+        assert!(matches!(queue.push(origin(1, 12), 12), Pushed::Full(12)));
+        assert!(matches!(queue.push(origin(3, 13), 13), Pushed::Waits(_, Some(1 | 10))));
+        assert_eq!(queue.len(), 4);
+        assert_eq!(rest(&mut queue).len(), 4);
+    }
+
+    #[test]
+    fn who_had_to_make_room_may_come_again() {
+        let (mut queue, _) = queue_of(2, &[1, 1]);
+        assert!(matches!(queue.push(origin(2, 10), 10), Pushed::Waits(_, Some(1))));
+        assert!(matches!(queue.push(origin(3, 1), 1), Pushed::Full(1)));
+        assert_eq!(queue.pop(), Some((0, 0)));
+        assert!(matches!(queue.push(origin(3, 1), 1), Pushed::Waits(_, None)));
+    }
+}

@@ -210,3 +210,72 @@ pub enum HashQueueError {
     #[error("no thread to hash on")]
     Thread(#[from] io::Error),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue() -> HashQueue {
+        let parameters = HashParameters { memory_kib: 8, iterations: 1, parallelism: 1 };
+        HashQueue::new(HashQueueConfig { parameters, ..Default::default() }).unwrap()
+    }
+
+    fn origin(connection: u64) -> Origin {
+        Origin::new([192, 0, 2, 1].into(), connection)
+    }
+
+    fn password(text: &str) -> Password {
+        Password::new(text.to_owned()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_right_password_is_told_from_a_wrong_one() {
+        let queue = queue();
+        let hash = queue.hash(origin(1), password("correct horse")).await.unwrap();
+        let right = queue.verify(origin(1), password("correct horse"), Some(hash.clone())).await;
+        let wrong = queue.verify(origin(1), password("correct hearse"), Some(hash)).await;
+        assert_eq!((right, wrong), (Ok(true), Ok(false)));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_name_costs_a_job_and_is_never_right() {
+        let queue = queue();
+        let verified = queue.verify(origin(1), password("correct horse"), None).await;
+        assert_eq!(verified, Ok(false));
+        assert_eq!(queue.statistics().finished, 1);
+    }
+
+    /// With a cost high enough to be measured: the dummy takes at least half of what a real one
+    /// takes, best of several.
+    #[tokio::test]
+    async fn an_unknown_name_takes_as_long_as_a_known_one() {
+        let parameters = HashParameters { memory_kib: 4096, iterations: 4, parallelism: 1 };
+        let queue = HashQueue::new(HashQueueConfig { parameters, ..Default::default() }).unwrap();
+        let hash = queue.hash(origin(1), password("correct horse")).await.unwrap();
+        let mut fastest = [Duration::MAX; 2];
+        for _ in 0..5 {
+            for (fastest, hash) in fastest.iter_mut().zip([Some(hash.clone()), None]) {
+                let begun = std::time::Instant::now();
+                queue.verify(origin(1), password("wrong password"), hash).await.unwrap();
+                *fastest = begun.elapsed().min(*fastest);
+            }
+        }
+        let [known, unknown] = fastest;
+        assert!(unknown * 2 > known && known * 2 > unknown, "{known:?} and {unknown:?}");
+    }
+
+    #[test]
+    fn parameters_nobody_should_use_are_refused() {
+        let parameters = HashParameters { memory_kib: 0, ..Default::default() };
+        let result = HashQueue::new(HashQueueConfig { parameters, ..Default::default() });
+        assert!(matches!(result, Err(HashQueueError::Parameters(_))));
+    }
+
+    #[tokio::test]
+    async fn nothing_of_a_password_shows_while_it_waits() {
+        let queue = queue();
+        let job = queue.hash(origin(1), password("correct horse"));
+        assert!(!format!("{queue:?}").contains("correct"));
+        job.await.unwrap();
+    }
+}

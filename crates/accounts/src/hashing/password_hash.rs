@@ -141,3 +141,87 @@ impl From<argon2::password_hash::Error> for MakeError {
 }
 
 const SALT_BYTES: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHEAP: HashParameters = HashParameters { memory_kib: 8, iterations: 1, parallelism: 1 };
+
+    fn password(text: &str) -> Password {
+        Password::new(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_hash_is_right_for_its_password_only() {
+        let made = PasswordHash::make(&password("correct horse"), CHEAP).unwrap();
+        let hash = PasswordHash::parse(made.as_str()).unwrap();
+        assert!(hash.verify(&password("correct horse")).unwrap());
+        assert!(!hash.verify(&password("correct horsf")).unwrap());
+        assert!(!hash.verify(&password("correct horse ")).unwrap());
+    }
+
+    #[test]
+    fn equal_passwords_have_different_hashes() {
+        let one = PasswordHash::make(&password("correct horse"), CHEAP).unwrap();
+        let other = PasswordHash::make(&password("correct horse"), CHEAP).unwrap();
+        assert_ne!(one.as_str(), other.as_str());
+    }
+
+    #[test]
+    fn a_hash_says_what_it_cost_and_nothing_else() {
+        let parameters = HashParameters { memory_kib: 64, iterations: 3, parallelism: 2 };
+        let hash = PasswordHash::make(&password("correct horse"), parameters).unwrap();
+        assert!(hash.as_str().starts_with("$argon2id$v=19$m=64,t=3,p=2$"), "{}", hash.as_str());
+        assert_eq!(PasswordHash::parse(hash.as_str()).unwrap().parameters(), parameters);
+        assert_eq!(format!("{hash:?}"), "PasswordHash(..)");
+    }
+
+    #[test]
+    fn a_hash_another_program_made_is_understood() {
+        // The reference implementation on "password": argon2 somesalt -id -t 2 -m 16 -p 1 -e.
+        let text = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$\
+                    CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        let hash = PasswordHash::parse(text).unwrap();
+        assert!(hash.verify(&password("password")).unwrap());
+        assert!(!hash.verify(&password("passwore")).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_hash_of_ours_or_never_ends_is_refused() {
+        let tail = "c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        let cases = [
+            String::new(),
+            "hunter2".to_owned(),
+            format!("$argon2i$v=19$m=65536,t=2,p=1${tail}"),
+            format!("$argon2id$v=16$m=65536,t=2,p=1${tail}"),
+            format!("$argon2id$m=65536,t=2,p=1${tail}"),
+            "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ".to_owned(),
+            format!("$argon2id$v=19$m=4294967295,t=2,p=1${tail}"),
+            format!("$argon2id$v=19$m=65536,t=4294967295,p=1${tail}"),
+            format!("$argon2id$v=19$m=65536,t=2,p=8192${tail}"),
+            format!("$argon2id$v=19$m=7,t=2,p=1${tail}"),
+        ];
+        for text in cases {
+            assert_eq!(PasswordHash::parse(&text).unwrap_err(), PasswordHashError, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn parameters_have_bounds() {
+        assert_eq!(HashParameters::default().check(), Ok(()));
+        for (memory_kib, iterations, parallelism) in [
+            (0, 1, 1),
+            (7, 1, 1),
+            (15, 1, 2),
+            (8, 0, 1),
+            (8, 65, 1),
+            (8, 1, 0),
+            (u32::MAX, 1, 1),
+            (8, 1, u32::MAX),
+        ] {
+            let parameters = HashParameters { memory_kib, iterations, parallelism };
+            assert_eq!(parameters.check(), Err(HashParametersError(parameters)));
+        }
+    }
+}

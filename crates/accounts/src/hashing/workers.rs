@@ -205,3 +205,169 @@ const FIRST_GUESS: Duration = Duration::from_millis(30);
 /// Nobody needs to come back faster than this, or to wait longer before asking again.
 const SHORTEST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Whoever comes from the network of this number.
+    fn origin(network: u8, connection: u64) -> Origin {
+        Origin::new([192, 0, network, 1].into(), connection)
+    }
+
+    /// Keeps the only thread busy until the returned sender is dropped.
+    fn hold(
+        workers: &Workers,
+        connection: u64,
+    ) -> (impl Future<Output = Result<(), HashError>> + use<>, mpsc::Sender<()>) {
+        let (release, held) = mpsc::channel::<()>();
+        let (begun, has_begun) = mpsc::channel();
+        let job = workers.submit(origin(255, connection), move || {
+            begun.send(()).unwrap();
+            let _ = held.recv_timeout(LIMIT);
+            Ok(())
+        });
+        has_begun.recv_timeout(LIMIT).unwrap();
+        (job, release)
+    }
+
+    async fn within_limit<T>(future: impl Future<Output = T>) -> T {
+        tokio::time::timeout(LIMIT, future).await.expect("takes far too long")
+    }
+
+    #[tokio::test]
+    async fn networks_take_turns() {
+        let workers = Workers::start(1, 100).unwrap();
+        let (held, release) = hold(&workers, 0);
+        let (order, done) = mpsc::channel();
+        let mut jobs = Vec::new();
+        for (connection, network) in (1..).zip([1, 1, 1, 1, 2, 2, 3]) {
+            let order = order.clone();
+            jobs.push(workers.submit(origin(network, connection), move || {
+                order.send(network).unwrap();
+                Ok(())
+            }));
+        }
+        drop(release);
+        within_limit(held).await.unwrap();
+        for job in jobs {
+            within_limit(job).await.unwrap();
+        }
+        drop(order);
+        assert_eq!(done.iter().collect::<Vec<_>>(), [1, 2, 3, 1, 2, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once_and_says_when_to_come_back() {
+        let workers = Workers::start(1, 2).unwrap();
+        let (_held, _release) = hold(&workers, 0);
+        let _first = workers.submit(origin(1, 1), || Ok(()));
+        let _second = workers.submit(origin(2, 2), || Ok(()));
+        let error = within_limit(workers.submit(origin(3, 3), || Ok(()))).await.unwrap_err();
+        let HashError::Busy { retry_after } = error else { panic!("{error:?}") };
+        assert!((SHORTEST_RETRY..=LONGEST_RETRY).contains(&retry_after));
+        assert_eq!(workers.statistics().waiting, 2);
+    }
+
+    #[tokio::test]
+    async fn the_longest_line_makes_room_for_another_network() {
+        let workers = Workers::start(1, 3).unwrap();
+        let (_held, release) = hold(&workers, 0);
+        let flood: Vec<_> = (1..=3).map(|n| workers.submit(origin(1, n), move || Ok(n))).collect();
+        let other = workers.submit(origin(2, 4), || Ok(4));
+        // The flood itself gets nothing by coming again.
+        let again = workers.submit(origin(1, 5), || Ok(5));
+        drop(release);
+        let mut results = Vec::new();
+        for job in flood {
+            results.push(within_limit(job).await.is_ok());
+        }
+        assert_eq!(results, [true, true, false]);
+        assert_eq!(within_limit(other).await, Ok(4));
+        assert!(matches!(within_limit(again).await, Err(HashError::Busy { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_connection_has_one_job_at_a_time_waiting_or_running() {
+        let workers = Workers::start(1, 10).unwrap();
+        let (held, release) = hold(&workers, 7);
+        let while_running = within_limit(workers.submit(origin(1, 7), || Ok(()))).await;
+        assert_eq!(while_running, Err(HashError::SecondOfConnection));
+        let waiting = workers.submit(origin(1, 8), || Ok(()));
+        let while_waiting = within_limit(workers.submit(origin(2, 8), || Ok(()))).await;
+        assert_eq!(while_waiting, Err(HashError::SecondOfConnection));
+        drop(release);
+        within_limit(held).await.unwrap();
+        within_limit(waiting).await.unwrap();
+        // Who has the answer may ask again at once.
+        for _ in 0..100 {
+            assert_eq!(within_limit(workers.submit(origin(1, 7), || Ok(()))).await, Ok(()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dropped_future_takes_its_job_out_of_the_queue() {
+        let workers = Workers::start(1, 10).unwrap();
+        let (held, release) = hold(&workers, 0);
+        let (ran, runs) = mpsc::channel();
+        let job = workers.submit(origin(1, 1), move || {
+            ran.send(()).unwrap();
+            Ok(())
+        });
+        drop(job);
+        assert_eq!(workers.statistics().waiting, 0);
+        let same_connection = workers.submit(origin(1, 1), || Ok(()));
+        drop(release);
+        within_limit(held).await.unwrap();
+        within_limit(same_connection).await.unwrap();
+        assert!(runs.try_recv().is_err(), "the job was dropped, not run");
+    }
+
+    #[tokio::test]
+    async fn a_job_nobody_waits_for_keeps_its_connection_until_it_ends() {
+        let workers = Workers::start(1, 10).unwrap();
+        let (held, release) = hold(&workers, 7);
+        drop(held);
+        let second = within_limit(workers.submit(origin(1, 7), || Ok(()))).await;
+        assert_eq!(second, Err(HashError::SecondOfConnection));
+        assert_eq!(workers.statistics().running, 1);
+        drop(release);
+        within_limit(workers.submit(origin(1, 8), || Ok(()))).await.unwrap();
+        within_limit(workers.submit(origin(1, 7), || Ok(()))).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_only_its_own_job() {
+        let workers = Workers::start(1, 10).unwrap();
+        for connection in [1, 1, 2] {
+            let panics =
+                workers.submit(origin(1, connection), || -> Result<(), _> { panic!("on purpose") });
+            assert_eq!(within_limit(panics).await, Err(HashError::Failed));
+        }
+        assert_eq!(within_limit(workers.submit(origin(1, 1), || Ok(5))).await, Ok(5));
+        let expected = HashQueueStatistics { waiting: 0, running: 0, finished: 4 };
+        assert_eq!(workers.statistics(), expected);
+    }
+
+    #[tokio::test]
+    async fn dropping_the_workers_refuses_what_waits_and_ends_the_threads() {
+        let workers = Workers::start(1, 10).unwrap();
+        let shared = Arc::downgrade(&workers.0);
+        let (held, release) = hold(&workers, 0);
+        let waiting = workers.submit(origin(1, 1), || Ok(()));
+        drop(workers);
+        assert_eq!(within_limit(waiting).await, Err(HashError::Closed));
+        drop(release);
+        assert_eq!(within_limit(held).await, Ok(()), "what runs is finished");
+        within_limit(async {
+            while shared.strong_count() > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
+    const LIMIT: Duration = Duration::from_secs(20);
+}

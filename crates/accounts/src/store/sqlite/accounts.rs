@@ -12,7 +12,7 @@ pub(super) async fn create(
     password_hash: &PasswordHash,
     now: UnixMillis,
 ) -> Result<AccountId, CreateAccountError> {
-    // Without RETURNING: its row would arrive before the statement has committed.
+    // Without RETURNING: its row would arrive before the commit is known to have worked.
     let done = sqlx::query(
         "INSERT INTO accounts (name, name_key, password_hash, created_ms) VALUES (?, ?, ?, ?)
          ON CONFLICT (name_key) DO NOTHING",
