@@ -1,0 +1,148 @@
+//! What only shows inside: the disk fills up, rows make no sense, settings.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use super::*;
+use crate::secret_key::SecretKey;
+use crate::token::SessionToken;
+
+const NOW: UnixMillis = UnixMillis::from_millis(1_000_000);
+const LATER: UnixMillis = UnixMillis::from_millis(2_000_000);
+
+fn name(text: &str) -> AccountName {
+    AccountName::parse(text).unwrap()
+}
+
+fn some_hash() -> PasswordHash {
+    let text = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    PasswordHash::parse(text).unwrap()
+}
+
+/// Lets the file grow by nothing any more, or by as much as it likes.
+async fn set_full(store: &SqliteStore, full: bool) {
+    let pages = if full { "PRAGMA max_page_count = 1" } else { "PRAGMA max_page_count = 1000000" };
+    sqlx::query(pages).execute(&store.writer).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_so_and_is_over_when_there_is_space_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&directory.path().join("accounts.db")).await.unwrap();
+    let first = store.create_account(&name("first"), some_hash(), NOW).await.unwrap();
+    set_full(&store, true).await;
+
+    // There is room left on the last pages of the tables; not for this many.
+    let mut accounts = vec![first];
+    let error = loop {
+        let next = name(&format!("n{}", accounts.len()));
+        match store.create_account(&next, some_hash(), NOW).await {
+            Ok(id) => accounts.push(id),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, CreateAccountError::Store(StoreError::Full(_))), "{error:?}");
+    let token = || SecretKey::from_bytes(&[1; 32]).hash_token(&SessionToken::generate().unwrap());
+    let error = 'full: {
+        for account in accounts.iter().cycle().take(32 * accounts.len()) {
+            if let Err(error) = store.open_session(*account, &token(), LATER, NOW).await {
+                break 'full error;
+            }
+        }
+        panic!("the file never gets full");
+    };
+    assert!(matches!(error, StoreError::Full(_)), "{error:?}");
+    assert!(store.account(&name("first")).await.unwrap().is_some(), "reading works");
+
+    set_full(&store, false).await;
+    let token = token();
+    store.open_session(first, &token, LATER, NOW).await.unwrap();
+    assert!(store.session(&token, NOW).await.unwrap().is_some());
+    store.create_account(&name("last"), some_hash(), NOW).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_written_waits_for_the_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&directory.path().join("accounts.db")).await.unwrap();
+    for (pragma, expected) in [("synchronous", "2"), ("journal_mode", "wal"), ("foreign_keys", "1")]
+    {
+        let value: String = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}"
+        )))
+        .fetch_one(&store.writer)
+        .await
+        .unwrap();
+        assert_eq!(value, expected, "{pragma}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_written_through_a_connection_for_reading() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&directory.path().join("accounts.db")).await.unwrap();
+    let result = sqlx::query("DELETE FROM accounts").execute(&store.readers).await;
+    assert!(result.is_err());
+}
+
+#[tokio::test]
+async fn a_row_that_makes_no_sense_is_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&directory.path().join("accounts.db")).await.unwrap();
+    store.create_account(&name("first"), some_hash(), NOW).await.unwrap();
+    sqlx::query("UPDATE accounts SET password_hash = 'hunter2'")
+        .execute(&store.writer)
+        .await
+        .unwrap();
+    let error = store.account(&name("first")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+    assert!(!format!("{error:?}").contains("hunter2"));
+}
+
+/// The other way a disk fills up: not when a statement asks for a page, but when the commit writes
+/// to the log. SQLite then ends the transaction itself, behind the driver's back.
+///
+/// Files of another process may only grow so far; a checkpoint makes room in its log.
+#[test]
+fn a_commit_that_finds_no_space_is_over_when_there_is_space_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = Command::new("sh")
+        .args(["-c", r#"trap "" XFSZ; ulimit -f 1000; exec "$0" "$@""#])
+        .arg(env::current_exe().unwrap())
+        .args(["--exact", "store::sqlite::tests::fills_the_disk", "--nocapture"])
+        .env(FULL, directory.path().join("accounts.db"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("went on"), "{output:?}");
+}
+
+/// Not a test of its own, see above.
+#[tokio::test]
+async fn fills_the_disk() {
+    let Some(path) = env::var_os(FULL).map(PathBuf::from) else { return };
+    let store = SqliteStore::open(&path).await.unwrap();
+    let account = store.create_account(&name("first"), some_hash(), NOW).await.unwrap();
+    let token = || SecretKey::from_bytes(&[1; 32]).hash_token(&SessionToken::generate().unwrap());
+    let mut opened = Vec::new();
+    for number in 0.. {
+        let token = token();
+        match store.open_session(account, &token, LATER, NOW).await {
+            Ok(()) => opened.push(token),
+            Err(StoreError::Full(_) | StoreError::Other(_)) => break,
+            Err(error) => panic!("{error:?}"),
+        }
+        assert!(number < 10_000, "the file never gets full");
+    }
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&store.writer).await.unwrap();
+    opened.push(token());
+    store.open_session(account, opened.last().unwrap(), LATER, NOW).await.unwrap();
+    for token in &opened[opened.len().saturating_sub(10)..] {
+        assert!(store.session(token, NOW).await.unwrap().is_some());
+    }
+    println!("went on after {}", opened.len());
+}
+
+const FULL: &str = "ACCOUNTS_FULL_PATH";
