@@ -1,0 +1,142 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Log in to a login server, see its game servers, join one and chat
+///
+/// Register or log in once: the server, whom to trust and the session are remembered, for you only.
+#[derive(Debug, Parser)]
+#[command(name = "gatehouse", version, after_help = HELP_HINT, after_long_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The login server; the port may be left out when it is 9000 [default: the last one used]
+    #[arg(long, global = true, env = "GATEHOUSE_SERVER", value_name = "HOST:PORT")]
+    pub(crate) server: Option<String>,
+    /// Whom to believe to be the login server
+    ///
+    /// Its pin, as the login server prints it when it starts (sha256:…, several with commas), or a
+    /// PEM file with the authorities that vouch for it. Remembered after the first login.
+    #[arg(long, global = true, env = "GATEHOUSE_TRUST", value_name = "PIN|CA.PEM")]
+    pub(crate) trust: Option<String>,
+    /// Say everything as JSON, one object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Where sessions are stored [default: gatehouse in the XDG state directory]
+    #[arg(long, global = true, env = "GATEHOUSE_PROFILE", value_name = "DIR")]
+    pub(crate) profile: Option<PathBuf>,
+    /// Say on standard error what happens on the network; twice: more of it
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make an account, and log in to it
+    Register(Credentials),
+    /// Log in to an account
+    Login(Credentials),
+    /// End the session
+    Logout,
+    /// Show the game servers
+    Servers {
+        /// Go on, and show every change
+        #[arg(long, short)]
+        watch: bool,
+    },
+    /// Join a game server, and stay until the game ends
+    ///
+    /// With a command, starts it and leaves when it ends; without one, says how to get into the
+    /// game and leaves at Ctrl-C. It goes on when the login server is started again. Meanwhile
+    /// prints what is said; lines typed are said to the players of the server.
+    #[command(after_long_help = JOIN_EXAMPLES)]
+    Join {
+        /// Its name in the list, or its id
+        server: String,
+        /// Say lines from standard input even though it is no terminal
+        #[arg(long)]
+        chat_stdin: bool,
+        /// The game and its arguments; {address}, {port}, {secret} and {name} are replaced
+        ///
+        /// No shell looks at it. {name} is the name of the account. Write {{ for a brace.
+        #[arg(last = true, value_name = "COMMAND")]
+        command: Vec<String>,
+    },
+    /// Leave the game server joined; a running `join` ends, and its game too
+    Leave,
+    /// Say something, or read and talk until the end of the input
+    Chat {
+        /// To whom
+        #[arg(long, short, value_enum, default_value = "lobby")]
+        channel: ChannelName,
+        /// What; without it, every line of the input, and everything said is shown
+        text: Option<String>,
+    },
+    /// Measure the time to the login server and back
+    Ping,
+    /// Print the completions for a shell
+    Completion {
+        /// Which
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Credentials {
+    /// The account's name
+    pub(crate) name: String,
+    /// Read the password from the first line of standard input, instead of asking for it
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ChannelName {
+    /// Everybody who is logged in
+    Lobby,
+    /// Who is on the game server you have joined
+    Server,
+}
+
+impl From<ChannelName> for protocol::Channel {
+    fn from(name: ChannelName) -> Self {
+        match name {
+            ChannelName::Lobby => Self::Lobby,
+            ChannelName::Server => Self::Server,
+        }
+    }
+}
+
+const HELP_HINT: &str = "See --help for examples.";
+
+const EXAMPLES: &str = "\
+Examples:
+  The first time, with the pin that the login server printed:
+      gatehouse --server play.example --trust sha256:2c26b4… register Ada
+
+  From then on:
+      gatehouse servers --watch
+      gatehouse chat 'who is for a game?'
+      gatehouse join 'A friendly OpenTTD server' -- openttd -n {address}:{port} -p {secret}
+
+  In a script:
+      printf '%s\\n' \"$PASSWORD\" | gatehouse --json login Ada --password-stdin
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.";
+
+const JOIN_EXAMPLES: &str = "\
+Examples:
+  gatehouse join openttd -- openttd -n {address}:{port} -p {secret}
+  gatehouse --json join openttd | jq -r 'select(.event == \"joined\") | .secret'
+
+Exit codes: 0 when the command ended with 0, or there was none; 1 otherwise.";

@@ -1,0 +1,302 @@
+//! One connection of a player to the login server.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use protocol::{
+    Channel, FromGameClient, JoinTicket, LoggedIn, Password, Refusal, RequestId, Said,
+    ServerEvents, ServerId, SessionToken, Text, Welcome,
+};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::{ClientConfig, ConnectError, ConnectionLost, RequestError};
+
+mod connect;
+mod driver;
+
+/// One connection to the login server, shared by its clones. It ends when the last is dropped.
+///
+/// It does not come back when it is lost: that is what a [`Session`](crate::Session) does.
+///
+/// At most 64 requests wait for their answers, further ones wait for those, and each no longer than
+/// [`ClientConfig::request_timeout`]. Answers stand behind events in the same stream: who takes no
+/// [`Events`] gets no answers either, once [`ClientConfig::max_events`] of them wait. (Dropping the
+/// `Events` is fine: then nothing waits.)
+///
+/// # Cancel safety
+///
+/// A request whose future is dropped may be done by the server all the same, or not; its answer is
+/// thrown away. [`joined`](Self::joined) stays right.
+#[derive(Clone, Debug)]
+pub struct Client {
+    commands: mpsc::Sender<Command>,
+    shared: Arc<Shared>,
+}
+
+/// What the server says unasked, in order.
+#[derive(Debug)]
+pub struct Events {
+    events: mpsc::Receiver<Event>,
+    shared: Arc<Shared>,
+}
+
+/// What the server says unasked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The list of servers, or what became different in it: for a [`ServerList`](crate::ServerList).
+    Servers(ServerEvents),
+    /// Somebody said something: we too.
+    Said(Said),
+    /// The game server that was joined is gone for good, or its launcher is.
+    Left,
+}
+
+impl Client {
+    /// Connects, over QUIC or, where UDP does not get through, over TLS.
+    ///
+    /// # Errors
+    ///
+    /// After at most [`ClientConfig::connect_timeout`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with I/O and time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is left behind when the future is dropped.
+    pub async fn connect(config: ClientConfig) -> Result<(Self, Events), ConnectError> {
+        connect::connect(config).await
+    }
+
+    /// Makes an account and logs in to it.
+    pub async fn register(
+        &self,
+        name: Text<64>,
+        password: Password,
+    ) -> Result<LoggedIn, RequestError> {
+        let answer = self.request(|request| FromGameClient::Register { request, name, password });
+        self.logged_in(answer.await?)
+    }
+
+    /// Logs in with a password.
+    pub async fn log_in(
+        &self,
+        name: Text<64>,
+        password: Password,
+    ) -> Result<LoggedIn, RequestError> {
+        let answer = self.request(|request| FromGameClient::LogIn { request, name, password });
+        self.logged_in(answer.await?)
+    }
+
+    /// Continues a session. The connection that had it before is told that it was taken over.
+    pub async fn resume(&self, token: SessionToken) -> Result<LoggedIn, RequestError> {
+        let answer = self.request(|request| FromGameClient::Resume { request, token });
+        self.logged_in(answer.await?)
+    }
+
+    /// Ends the session: its token is worth nothing from then on.
+    pub async fn log_out(&self) -> Result<(), RequestError> {
+        match self.request(|request| FromGameClient::LogOut { request }).await? {
+            Answer::LoggedOut => Ok(()),
+            other => Err(other.unexpected()),
+        }
+    }
+
+    /// Joins a game server, in place of the one joined before.
+    pub async fn join(&self, server: ServerId) -> Result<JoinTicket, RequestError> {
+        match self.request(|request| FromGameClient::Join { request, server }).await? {
+            Answer::Joined(ticket) => Ok(ticket),
+            other => Err(other.unexpected()),
+        }
+    }
+
+    /// Leaves the game server joined.
+    pub async fn leave(&self) -> Result<(), RequestError> {
+        match self.request(|request| FromGameClient::Leave { request }).await? {
+            Answer::Left => Ok(()),
+            other => Err(other.unexpected()),
+        }
+    }
+
+    /// Says something. When this is `Ok`, the server has taken it.
+    pub async fn chat(&self, channel: Channel, text: Text<400>) -> Result<(), RequestError> {
+        match self.request(|request| FromGameClient::Chat { request, channel, text }).await? {
+            Answer::Heard => Ok(()),
+            other => Err(other.unexpected()),
+        }
+    }
+
+    /// Asks for the list of servers, from now until the end of the connection: all of it once, then
+    /// what changes, as [`Event::Servers`].
+    pub async fn watch_servers(&self) -> Result<(), RequestError> {
+        self.tell(FromGameClient::WatchServers).await
+    }
+
+    /// No longer asks for the list of servers.
+    pub async fn unwatch_servers(&self) -> Result<(), RequestError> {
+        self.tell(FromGameClient::UnwatchServers).await
+    }
+
+    /// How long a message to the server and back takes.
+    pub async fn ping(&self) -> Result<Duration, RequestError> {
+        self.in_time(async {
+            let _slot = self.shared.slots.acquire().await.map_err(|_| self.lost())?;
+            let (reply, answer) = oneshot::channel();
+            self.command(Command::Ping { reply }).await?;
+            answer.await.map_err(|_| self.lost())
+        })
+        .await
+    }
+
+    /// The game server this session has joined, as far as the login server has told.
+    pub fn joined(&self) -> Option<ServerId> {
+        *self.shared.joined.borrow()
+    }
+
+    /// What the server said in its welcome.
+    pub fn welcome(&self) -> &Welcome {
+        &self.shared.welcome
+    }
+
+    /// Where the server is.
+    pub fn remote_addr(&self) -> SocketAddr {
+        self.shared.remote_addr
+    }
+
+    /// How we are connected: `"quic"` or `"tls"`.
+    pub fn transport(&self) -> &'static str {
+        self.shared.transport
+    }
+
+    /// Ends the connection, for all clones: what was said before still arrives, if it does within
+    /// two seconds.
+    pub async fn close(self) {
+        let (reply, done) = oneshot::channel();
+        if self.commands.send(Command::Close { reply }).await.is_ok() {
+            // Either way it is closed now.
+            let _ = done.await;
+        }
+    }
+
+    async fn request(
+        &self,
+        message: impl FnOnce(RequestId) -> FromGameClient,
+    ) -> Result<Answer, RequestError> {
+        self.in_time(async {
+            let _slot = self.shared.slots.acquire().await.map_err(|_| self.lost())?;
+            let id = RequestId(self.shared.next_request.fetch_add(1, Ordering::Relaxed));
+            let (reply, answer) = oneshot::channel();
+            self.command(Command::Request { id, message: message(id), reply }).await?;
+            match answer.await {
+                Ok(answer) => answer.map_err(RequestError::Refused),
+                Err(_) => Err(self.lost()),
+            }
+        })
+        .await
+    }
+
+    async fn tell(&self, message: FromGameClient) -> Result<(), RequestError> {
+        self.in_time(self.command(Command::Tell(message))).await
+    }
+
+    async fn command(&self, command: Command) -> Result<(), RequestError> {
+        self.commands.send(command).await.map_err(|_| self.lost())
+    }
+
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, RequestError>>,
+    ) -> Result<T, RequestError> {
+        let limited = tokio::time::timeout(self.shared.request_timeout, work);
+        limited.await.unwrap_or(Err(RequestError::Timeout))
+    }
+
+    fn logged_in(&self, answer: Answer) -> Result<LoggedIn, RequestError> {
+        match answer {
+            Answer::LoggedIn(logged_in) => Ok(logged_in),
+            other => Err(other.unexpected()),
+        }
+    }
+
+    fn lost(&self) -> RequestError {
+        RequestError::ConnectionLost(self.shared.lost())
+    }
+}
+
+impl Events {
+    /// Waits for the next event. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// How the connection ended, after its last event, and then always.
+    pub async fn next(&mut self) -> Result<Event, ConnectionLost> {
+        self.events.recv().await.ok_or_else(|| self.shared.lost())
+    }
+
+    /// The next event, if it is here already. Whatever the server said before it answered a request
+    /// is here when the request has its answer.
+    pub fn try_next(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+}
+
+/// What all handles of a connection know.
+#[derive(Debug)]
+struct Shared {
+    welcome: Welcome,
+    remote_addr: SocketAddr,
+    transport: &'static str,
+    request_timeout: Duration,
+    /// Begins anywhere: ids are unique in a session, which may have had other connections.
+    next_request: AtomicU32,
+    /// One for each request that may wait for its answer.
+    slots: Semaphore,
+    joined: watch::Sender<Option<ServerId>>,
+    /// Set before anybody can see that it is over.
+    lost: OnceLock<ConnectionLost>,
+}
+
+impl Shared {
+    fn lost(&self) -> ConnectionLost {
+        self.lost.get().cloned().unwrap_or(ConnectionLost::Closed)
+    }
+}
+
+/// What the handles ask of the driver.
+#[derive(Debug)]
+enum Command {
+    Request { id: RequestId, message: FromGameClient, reply: Reply },
+    Tell(FromGameClient),
+    Ping { reply: oneshot::Sender<Duration> },
+    Close { reply: oneshot::Sender<()> },
+}
+
+type Reply = oneshot::Sender<Result<Answer, Refusal>>;
+
+/// What the server says to a request that it has done.
+#[derive(Debug)]
+enum Answer {
+    LoggedIn(LoggedIn),
+    LoggedOut,
+    Joined(JoinTicket),
+    Left,
+    /// What was said was not refused.
+    Heard,
+}
+
+impl Answer {
+    fn unexpected(&self) -> RequestError {
+        let what = format!("a request was answered as another one: {self:?}");
+        RequestError::ConnectionLost(ConnectionLost::Invalid(what.into()))
+    }
+}
+
+/// Requests that may wait for their answers.
+const MAX_REQUESTS: usize = 64;

@@ -1,0 +1,132 @@
+//! From an address to a connection that was welcomed.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, OnceLock, atomic::AtomicU32},
+};
+
+use connection_handler::transport::{Connection, keys::Trust, secure::SecureConnector};
+use protocol::{ALPN_GAME_CLIENT, FromGameClient, Goodbye, Hello, ToGameClient, Welcome};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{Semaphore, mpsc, watch},
+    time::timeout,
+};
+
+use super::{Client, Events, MAX_REQUESTS, Shared, driver::Driver};
+use crate::{
+    ClientConfig, ConnectError, ConnectionLost,
+    probe::probe,
+    wire::{MessageReader, MessageWriter},
+};
+
+pub(super) async fn connect(config: ClientConfig) -> Result<(Client, Events), ConnectError> {
+    let limited = timeout(config.connect_timeout, async {
+        let connector = SecureConnector::new(
+            config.server.as_str(),
+            ALPN_GAME_CLIENT,
+            config.trust.clone(),
+            None,
+        );
+        match connector.connect().await {
+            Ok(connection) => greet(connection, &config).await,
+            Err(error) => Err(explain(&config, error).await),
+        }
+    });
+    match limited.await {
+        Ok(connected) => connected,
+        Err(_) => Err(ConnectError::TimedOut { server: config.server }),
+    }
+}
+
+/// Why connecting failed, as far as it can be found out.
+async fn explain(config: &ClientConfig, error: io::Error) -> ConnectError {
+    let server = config.server.clone();
+    match (error.kind(), &config.trust) {
+        (io::ErrorKind::TimedOut, _) => ConnectError::TimedOut { server },
+        (io::ErrorKind::InvalidData, Trust::Roots(_)) => {
+            ConnectError::Untrusted { server, reason: error.to_string() }
+        }
+        (io::ErrorKind::InvalidData, Trust::Pins(pins)) => match probe(&server).await {
+            Ok(seen) if !pins.contains(&seen) => {
+                ConnectError::WrongKey { server, expected: pins.clone(), seen }
+            }
+            _ => ConnectError::Unreachable { server, source: Arc::new(error) },
+        },
+        _ => ConnectError::Unreachable { server, source: Arc::new(error) },
+    }
+}
+
+/// Says hello, and starts the driver when the server has welcomed us.
+async fn greet<R, W>(
+    connection: Connection<R, W>,
+    config: &ClientConfig,
+) -> Result<(Client, Events), ConnectError>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    let Connection { remote_addr, transport, read, write, .. } = connection;
+    let (mut reader, mut writer) = (MessageReader::new(read), MessageWriter::new(write));
+    let welcome = match hello(&mut reader, &mut writer, config).await {
+        Ok(welcome) => welcome,
+        Err(ConnectionLost::Goodbye(
+            goodbye @ (Goodbye::YouAreTooOld { .. } | Goodbye::IAmTooOld { .. }),
+        )) => return Err(ConnectError::Version { server: config.server.clone(), goodbye }),
+        Err(source) => return Err(ConnectError::Lost { server: config.server.clone(), source }),
+    };
+    tracing::debug!(%remote_addr, transport, boot = %welcome.boot, "connected");
+    reader.welcomed();
+    Ok(start(reader, writer, (welcome, remote_addr, transport), config))
+}
+
+async fn hello<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    reader: &mut MessageReader<R>,
+    writer: &mut MessageWriter<W>,
+    config: &ClientConfig,
+) -> Result<Welcome, ConnectionLost> {
+    let hello = Hello::from_us(&config.program);
+    let understood = hello.lowest..=hello.highest;
+    writer.queue(&FromGameClient::Hello(hello));
+    writer.transmit().await?;
+    match reader.next().await? {
+        ToGameClient::Welcome(welcome) if understood.contains(&welcome.version) => Ok(welcome),
+        ToGameClient::Welcome(welcome) => {
+            let what = format!("it wants to speak version {}", welcome.version);
+            Err(ConnectionLost::Invalid(what.into()))
+        }
+        ToGameClient::Goodbye(goodbye) => Err(ConnectionLost::Goodbye(goodbye)),
+        _ => Err(ConnectionLost::Invalid("it does not begin with a welcome".into())),
+    }
+}
+
+fn start<R, W>(
+    reader: MessageReader<R>,
+    writer: MessageWriter<W>,
+    (welcome, remote_addr, transport): (Welcome, SocketAddr, &'static str),
+    config: &ClientConfig,
+) -> (Client, Events)
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    let (commands, commands_rx) = mpsc::channel(MAX_COMMANDS);
+    let (events, events_rx) = mpsc::channel(config.max_events.max(1));
+    let shared = Arc::new(Shared {
+        welcome,
+        remote_addr,
+        transport,
+        request_timeout: config.request_timeout,
+        next_request: AtomicU32::new(fastrand::u32(..)),
+        slots: Semaphore::new(MAX_REQUESTS),
+        joined: watch::Sender::new(None),
+        lost: OnceLock::new(),
+    });
+    let driver = Driver::new((reader, writer), commands_rx, events, shared.clone(), config);
+    tokio::spawn(driver.run());
+    (Client { commands, shared: shared.clone() }, Events { events: events_rx, shared })
+}
+
+/// Commands that wait for the driver; who has a further one waits too.
+const MAX_COMMANDS: usize = 16;

@@ -1,0 +1,44 @@
+//! Where the login server is, how to know it, and how long to wait for it.
+
+use std::time::Duration;
+
+use connection_handler::transport::keys::Trust;
+
+/// Where the login server is, how to know it, and how long to wait for it.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// `HOST:PORT` of the login server. A name is resolved anew at every attempt to connect.
+    pub server: String,
+    /// Whom to believe that they are the login server.
+    pub trust: Trust,
+    /// What the login server's log shows of this program: its name and version, at most 64 bytes.
+    pub program: String,
+    /// How long connecting may take, from resolving the name to the login server's welcome.
+    pub connect_timeout: Duration,
+    /// How long a request may take, the wait for a connection included.
+    pub request_timeout: Duration,
+    /// A server that says nothing for this long gets a ping.
+    pub ping_interval: Duration,
+    /// A connection without a word from the server for this long is lost. Time in which nobody took
+    /// an event, so that nothing was read, does not count.
+    pub silence_timeout: Duration,
+    /// Events that wait to be taken. When so many do, the socket is no longer read, which slows the
+    /// server down; after a while it ends the connection. At least 1.
+    pub max_events: usize,
+}
+
+impl ClientConfig {
+    /// The login server at `server`, with limits that are right for players.
+    pub fn new(server: impl Into<String>, trust: Trust) -> Self {
+        Self {
+            server: server.into(),
+            trust,
+            program: concat!("gatehouse/", env!("CARGO_PKG_VERSION")).to_owned(),
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(15),
+            silence_timeout: Duration::from_secs(30),
+            max_events: 64,
+        }
+    }
+}
