@@ -7,6 +7,7 @@
 //! | game client → login server | [`FromGameClient`] | [`ToGameClient`] |
 //! | launcher → login server | [`FromLauncher`] | [`ToLauncher`] |
 //! | launcher → keeper | [`ToKeeper`] | [`FromKeeper`] |
+//! | operator → login server | [`FromOperator`] | [`ToOperator`] |
 //!
 //! The connecting side speaks first: [`Hello`]. The answer is [`Welcome`] or [`Goodbye`], and both
 //! keep their place and their bytes in every version, so that two programs of any age understand
@@ -26,6 +27,7 @@ mod ids;
 mod keeper;
 mod launcher;
 mod list;
+mod operator;
 mod secret;
 mod server;
 mod text;
@@ -44,6 +46,7 @@ pub use crate::{
     },
     launcher::{Admission, FromLauncher, Reachable, ToLauncher},
     list::{List, ListError},
+    operator::{FromOperator, LauncherInfo, PlayerInfo, ServerInfo, ToOperator},
     secret::{EnrollmentSecret, JoinSecret, Password, SessionToken},
     server::{ServerChange, ServerEvent, ServerEvents, ServerProperty, ServerState},
     text::{Text, TextError},

@@ -1,0 +1,135 @@
+//! What an operator's command line and the running login server say to each other, over a Unix
+//! socket that only the server's own user can open.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    GamePlayerId, Goodbye, Hello, List, RequestId, ServerId, ServerState, Text, UnixMillis,
+    Welcome,
+    codec::{Decode, Encode},
+};
+
+/// What an operator says to the login server.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub enum FromOperator {
+    /// First, and once.
+    Hello(Hello),
+    /// Let a launcher enrol under this name. Answered by `Invitation`.
+    InviteLauncher {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// What to call it.
+        name: Text<64>,
+        /// `HOST:PORT` where it reaches the login server. None: what the configuration says.
+        address: Option<Text<255>>,
+    },
+    /// Which launchers are there? Answered by a `Launcher` for each, then `Done`.
+    ListLaunchers {
+        /// Ties the answers to it.
+        request: RequestId,
+    },
+    /// Withdraw a launcher's enrolment, and invitations in its name. Answered by `Done`.
+    RevokeLauncher {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// Which one.
+        name: Text<64>,
+    },
+    /// Which game servers are in the list? Answered by a `Server` for each, then `Done`.
+    ListServers {
+        /// Ties the answers to it.
+        request: RequestId,
+    },
+    /// Throw a player out of a game. Answered by `Done` when the launcher was told.
+    Kick {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// The server: its id or its title.
+        server: Text<64>,
+        /// The player: the number or the name the game knows.
+        player: Text<64>,
+        /// Shown to the player.
+        reason: Text<128>,
+    },
+}
+
+/// What the login server says to an operator.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub enum ToOperator {
+    /// The answer to `Hello`.
+    Welcome(Welcome),
+    /// The connection ends, and why.
+    Goodbye(Goodbye),
+    /// A request was not done.
+    Refused {
+        /// Which one.
+        request: RequestId,
+        /// Why not, for a person.
+        why: Text<255>,
+    },
+    /// A request was done; for a list: that was all.
+    Done {
+        /// Which one.
+        request: RequestId,
+    },
+    /// What the launcher needs, once.
+    Invitation {
+        /// The request it answers.
+        request: RequestId,
+        /// An [`Enrollment`](crate::Enrollment) as text. As secret as a password until it was used.
+        enrollment: Text<512>,
+        /// When it stops working.
+        expires: UnixMillis,
+    },
+    /// An enrolled launcher.
+    Launcher {
+        /// The request it answers.
+        request: RequestId,
+        /// The launcher.
+        launcher: LauncherInfo,
+    },
+    /// A game server in the list.
+    Server {
+        /// The request it answers.
+        request: RequestId,
+        /// The server.
+        server: ServerInfo,
+    },
+}
+
+/// An enrolled launcher, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct LauncherInfo {
+    /// Its name.
+    pub name: Text<64>,
+    /// SHA-256 of its public key, as `sha256:` and 64 hexadecimal digits.
+    pub key: Text<80>,
+    /// Since when it has this key.
+    pub enrolled: UnixMillis,
+    /// Whether it is connected. Unknown while the login server does not run.
+    pub connected: Option<bool>,
+}
+
+/// A game server, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct ServerInfo {
+    /// Its id.
+    pub server: ServerId,
+    /// What players see in the list.
+    pub title: Text<64>,
+    /// Which game it is.
+    pub game: Text<32>,
+    /// Where it is in its life, if its launcher has said so.
+    pub state: Option<ServerState>,
+    /// Who is in the game.
+    pub players: List<PlayerInfo, 256>,
+}
+
+/// A player in a game, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct PlayerInfo {
+    /// The number the game gave.
+    pub player: GamePlayerId,
+    /// The name the game knows.
+    pub name: Text<64>,
+}
