@@ -1,1 +1,3 @@
 //! Where players sign in, meet and choose where to play.
+
+pub mod lobby;

@@ -1,0 +1,71 @@
+//! Who hears what.
+
+use protocol::{
+    Channel, Refusal, RequestId, Said, ServerId, Speaker, Text, ToGameClient, ToLauncher,
+};
+
+use super::{Effect, LinkId, Lobby, limits::Taken};
+
+impl Lobby {
+    /// A player says something, and hears it too: that is the acknowledgement.
+    pub(super) fn chat(
+        &mut self,
+        link: LinkId,
+        request: RequestId,
+        channel: Channel,
+        text: Text<400>,
+    ) {
+        let id = self.session_of(link);
+        let Some(session) = id.and_then(|id| self.sessions.get_mut(&id)) else {
+            return self.refuse(link, request, Refusal::NotLoggedIn);
+        };
+        match session.chat.take(self.now.running) {
+            Taken::Within => {}
+            Taken::Beyond { retry_after_ms } => {
+                return self.refuse(link, request, Refusal::Busy { retry_after_ms });
+            }
+            Taken::FarBeyond => return self.violation(link, "far too much said"),
+        }
+        let (name, joined) = (session.name.clone(), session.joined);
+        let speaker = Speaker::Account(name.clone());
+        match (channel, joined) {
+            (Channel::Lobby, _) => {
+                let said = Said { channel, speaker, text };
+                self.tell(self.everybody(), ToGameClient::Said(said));
+            }
+            (Channel::Server, None) => self.refuse(link, request, Refusal::NotOnServer),
+            (Channel::Server, Some(server)) => {
+                let said = Said { channel, speaker, text: text.clone() };
+                self.tell(self.players_on(server), ToGameClient::Said(said));
+                self.say_in_game(server, name, text);
+            }
+        }
+    }
+
+    /// Somebody in a game says something.
+    pub(super) fn said_in_game(
+        &mut self,
+        launcher: LinkId,
+        server: ServerId,
+        name: Text<64>,
+        text: Text<400>,
+    ) {
+        if self.launcher_link(server) == Some(launcher) {
+            let said = Said { channel: Channel::Server, speaker: Speaker::InGame(name), text };
+            self.tell(self.players_on(server), ToGameClient::Said(said));
+        }
+    }
+
+    /// The connection of who has this server.
+    pub(super) fn launcher_link(&self, server: ServerId) -> Option<LinkId> {
+        let (key, _) = self.servers.get(server)?;
+        self.enrolled.get(&key).copied()
+    }
+
+    fn say_in_game(&mut self, server: ServerId, speaker: Text<64>, text: Text<400>) {
+        if let Some(launcher) = self.launcher_link(server) {
+            let say = ToLauncher::Say { server, speaker, text };
+            self.effects.push(Effect::ToLauncher(launcher, say));
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Game clients: what each may say, and when.
+
+use std::{net::IpAddr, time::Duration};
+
+use protocol::{
+    FromGameClient, Goodbye, Hello, Refusal, RequestId, SessionToken, Text, ToGameClient, Welcome,
+    negotiate,
+};
+
+use super::{
+    Effect, LinkId, Lobby, Query, SessionId,
+    limits::{Taken, TokenBucket},
+    pulse::Pulse,
+    waiting::What,
+};
+
+/// A connection of a game client.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) from: IpAddr,
+    pub(super) state: ClientState,
+    /// Since it was greeted.
+    pub(super) pulse: Option<Pulse>,
+    messages: TokenBucket,
+}
+
+/// How far it has come.
+#[derive(Debug)]
+pub(super) enum ClientState {
+    /// It has said nothing yet.
+    Connected,
+    /// It may log in, or does.
+    Greeted {
+        since: Duration,
+        /// It wants to see the servers, as soon as it is logged in.
+        watch: bool,
+    },
+    /// It has a session.
+    LoggedIn { session: SessionId, token: SessionToken },
+}
+
+impl Client {
+    /// Whether it should have logged in by now.
+    pub(super) fn is_late(&self, now: Duration, limit: Duration) -> bool {
+        match self.state {
+            ClientState::Greeted { since, .. } => now.saturating_sub(since) >= limit,
+            // Who has not greeted is the transport's to end.
+            ClientState::Connected | ClientState::LoggedIn { .. } => false,
+        }
+    }
+}
+
+impl Lobby {
+    pub(super) fn client_connected(&mut self, link: LinkId, from: IpAddr) {
+        let messages = TokenBucket::new(self.limits.client_messages, self.now.running);
+        let client = Client { from, state: ClientState::Connected, pulse: None, messages };
+        self.clients.insert(link, client);
+    }
+
+    pub(super) fn client_says(&mut self, link: LinkId, message: FromGameClient) {
+        let Some(client) = self.clients.get_mut(&link) else { return };
+        client.pulse.as_mut().into_iter().for_each(Pulse::heard);
+        match client.messages.take(self.now.running) {
+            Taken::Within => {}
+            Taken::Beyond { retry_after_ms } => {
+                if let Some(request) = request_of(&message) {
+                    self.refuse(link, request, Refusal::Busy { retry_after_ms });
+                }
+                return;
+            }
+            Taken::FarBeyond => return self.violation(link, "far too many messages"),
+        }
+        match (&client.state, message) {
+            (ClientState::Connected, FromGameClient::Hello(hello)) => self.greet(link, &hello),
+            (ClientState::Connected, _) => self.violation(link, "the first message is Hello"),
+            (_, FromGameClient::Hello(_)) => self.violation(link, "Hello is said once"),
+            (_, message) => self.greeted_client_says(link, message),
+        }
+    }
+
+    pub(super) fn client_gone(&mut self, link: LinkId) {
+        let Some(client) = self.clients.remove(&link) else { return };
+        self.cancel_admission_of(link, Refusal::Unavailable);
+        if let ClientState::LoggedIn { session, .. } = client.state {
+            self.session_lost(session, link);
+        }
+    }
+
+    pub(super) fn refuse(&mut self, link: LinkId, request: RequestId, reason: Refusal) {
+        if self.clients.contains_key(&link) {
+            self.to_client(link, ToGameClient::Refused { request, reason });
+        }
+    }
+
+    pub(super) fn violation(&mut self, link: LinkId, what: &str) {
+        self.goodbye(link, Goodbye::Violation { what: Text::lossy(what) });
+    }
+
+    /// The session of who is logged in.
+    pub(super) fn session_of(&self, link: LinkId) -> Option<SessionId> {
+        match self.clients.get(&link)?.state {
+            ClientState::LoggedIn { session, .. } => Some(session),
+            ClientState::Connected | ClientState::Greeted { .. } => None,
+        }
+    }
+
+    fn greeted_client_says(&mut self, link: LinkId, message: FromGameClient) {
+        match message {
+            FromGameClient::Hello(_) => {}
+            FromGameClient::Register { request, name, password } => {
+                self.register(link, request, name, password);
+            }
+            FromGameClient::LogIn { request, name, password } => {
+                if let Some(from) = self.may_log_in(link, request) {
+                    let what = What::Session { request, resumed: false };
+                    self.ask(link, what, Query::LogIn { name, password, from, link });
+                }
+            }
+            FromGameClient::Resume { request, token } => {
+                if self.may_log_in(link, request).is_some() {
+                    let what = What::Session { request, resumed: true };
+                    self.ask(link, what, Query::Resume { token });
+                }
+            }
+            FromGameClient::LogOut { request } => self.log_out(link, request),
+            FromGameClient::WatchServers => self.watch(link, true),
+            FromGameClient::UnwatchServers => self.watch(link, false),
+            FromGameClient::Join { request, server } => self.join(link, request, server),
+            FromGameClient::Leave { request } => self.leave(link, request),
+            FromGameClient::Chat { request, channel, text } => {
+                self.chat(link, request, channel, text);
+            }
+            FromGameClient::Ping { nonce } => self.to_client(link, ToGameClient::Pong { nonce }),
+            FromGameClient::Pong { .. } => {}
+        }
+    }
+
+    fn greet(&mut self, link: LinkId, hello: &Hello) {
+        let version = match negotiate(hello) {
+            Ok(version) => version,
+            Err(goodbye) => return self.goodbye(link, goodbye),
+        };
+        let since = self.now.running;
+        if let Some(client) = self.clients.get_mut(&link) {
+            client.state = ClientState::Greeted { since, watch: false };
+            client.pulse = Some(Pulse::new(since));
+        }
+        self.to_client(link, ToGameClient::Welcome(self.welcome(version)));
+    }
+
+    pub(super) fn welcome(&self, version: u16) -> Welcome {
+        Welcome { version, now: self.now.clock, boot: self.boot, features: 0 }
+    }
+
+    fn register(
+        &mut self,
+        link: LinkId,
+        request: RequestId,
+        name: Text<64>,
+        password: protocol::Password,
+    ) {
+        let Some(from) = self.may_log_in(link, request) else { return };
+        let per_hour = self.limits.registrations_per_hour;
+        match self.registrations.count(from, per_hour, self.now.running) {
+            Ok(()) => {
+                let what = What::Registration { request, from };
+                self.ask(link, what, Query::Register { name, password, from, link });
+            }
+            Err(retry_after_ms) => {
+                self.refuse(link, request, Refusal::Busy { retry_after_ms });
+            }
+        }
+    }
+
+    /// Where the player is, if a login may begin; else it is refused. One at a time.
+    fn may_log_in(&mut self, link: LinkId, request: RequestId) -> Option<IpAddr> {
+        let client = self.clients.get(&link)?;
+        let from = client.from;
+        let reason = match client.state {
+            ClientState::LoggedIn { .. } => Refusal::AlreadyLoggedIn,
+            _ if self.waiting.of(link) > 0 || self.waiting.len() >= self.limits.waiting => BUSY,
+            ClientState::Connected | ClientState::Greeted { .. } => return Some(from),
+        };
+        self.refuse(link, request, reason);
+        None
+    }
+
+    fn log_out(&mut self, link: LinkId, request: RequestId) {
+        let token = self.clients.get(&link).and_then(|client| match &client.state {
+            ClientState::LoggedIn { token, .. } => Some(token.clone()),
+            ClientState::Connected | ClientState::Greeted { .. } => None,
+        });
+        match token {
+            None => self.refuse(link, request, Refusal::NotLoggedIn),
+            Some(_) if !self.may_wait(link) => self.refuse(link, request, BUSY),
+            Some(token) => self.ask(link, What::LogOut { request }, Query::LogOut { token }),
+        }
+    }
+
+    /// Whether one more request of `link` may wait for somebody else.
+    pub(super) fn may_wait(&self, link: LinkId) -> bool {
+        self.waiting.of(link) < self.limits.waiting_per_link
+            && self.waiting.len() < self.limits.waiting
+    }
+
+    fn watch(&mut self, link: LinkId, watch: bool) {
+        if let Some(client) = self.clients.get_mut(&link)
+            && let ClientState::Greeted { watch: wanted, .. } = &mut client.state
+        {
+            *wanted = watch;
+        }
+        let Some(session) = self.session_of(link) else { return };
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.watching = watch;
+        }
+        if watch {
+            self.send_list(link);
+        }
+    }
+
+    /// Tells `link` the whole list.
+    pub(super) fn send_list(&mut self, link: LinkId) {
+        for message in self.servers.snapshot() {
+            self.effects.push(Effect::ToClient(link, ToGameClient::Servers(message)));
+        }
+    }
+}
+
+/// The request a message makes, if it makes one.
+fn request_of(message: &FromGameClient) -> Option<RequestId> {
+    match message {
+        FromGameClient::Register { request, .. }
+        | FromGameClient::LogIn { request, .. }
+        | FromGameClient::Resume { request, .. }
+        | FromGameClient::LogOut { request }
+        | FromGameClient::Join { request, .. }
+        | FromGameClient::Leave { request }
+        | FromGameClient::Chat { request, .. } => Some(*request),
+        FromGameClient::Hello(_)
+        | FromGameClient::WatchServers
+        | FromGameClient::UnwatchServers
+        | FromGameClient::Ping { .. }
+        | FromGameClient::Pong { .. } => None,
+    }
+}
+
+/// Something else of the same connection, or of everybody, has to be done first.
+pub(super) const BUSY: Refusal = Refusal::Busy { retry_after_ms: 1000 };

@@ -1,0 +1,183 @@
+//! What the lobby is told, and what it wants done.
+
+use std::{net::IpAddr, time::Duration};
+
+use protocol::{
+    EnrollmentSecret, FromGameClient, FromLauncher, Goodbye, Password, Refusal, SessionToken, Text,
+    ToGameClient, ToLauncher, UnixMillis,
+};
+
+/// A connection, of a game client or of a launcher. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// A player's place in the lobby: one per account, whoever is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// The key a launcher proved to have in the handshake: its name for all that is to be remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LauncherKey(pub [u8; 32]);
+
+/// Ties an answer of the store to its query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// When something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Since the program began: never goes back.
+    pub running: Duration,
+    /// What the clock shows: only to be told to others.
+    pub clock: UnixMillis,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A game client has connected.
+    ClientConnected {
+        /// Its connection.
+        link: LinkId,
+        /// Where it connects from.
+        from: IpAddr,
+    },
+    /// A launcher has connected.
+    LauncherConnected {
+        /// Its connection.
+        link: LinkId,
+        /// Where it connects from.
+        from: IpAddr,
+        /// The key it has proved to have.
+        key: Option<LauncherKey>,
+    },
+    /// A game client has said something.
+    FromClient {
+        /// Its connection.
+        link: LinkId,
+        /// What.
+        message: FromGameClient,
+    },
+    /// A launcher has said something.
+    FromLauncher {
+        /// Its connection.
+        link: LinkId,
+        /// What.
+        message: FromLauncher,
+    },
+    /// A connection has ended.
+    Disconnected {
+        /// Which one.
+        link: LinkId,
+    },
+    /// The store has answered. It may be late, twice or never.
+    Answered {
+        /// Which query.
+        ticket: Ticket,
+        /// What.
+        answer: Answer,
+    },
+    /// An operator has withdrawn a launcher's enrolment.
+    Revoked {
+        /// The launcher's key.
+        key: LauncherKey,
+    },
+    /// Time has passed. Expected about twice a second.
+    Tick,
+    /// The program stops.
+    ShuttingDown,
+}
+
+/// Something to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Say this to a game client.
+    ToClient(LinkId, ToGameClient),
+    /// Say this to several game clients: encoded once. Never empty.
+    ToClients(Vec<LinkId>, ToGameClient),
+    /// Say this to a launcher.
+    ToLauncher(LinkId, ToLauncher),
+    /// Take longer messages from now on: it is known who sends them.
+    Trust(LinkId),
+    /// Say goodbye, and end the connection. Nothing follows for it.
+    Goodbye(LinkId, Goodbye),
+    /// Ask the store, and answer with this ticket.
+    Ask(Ticket, Query),
+}
+
+/// What only the store knows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Query {
+    /// Make an account and a session.
+    Register {
+        /// Its name.
+        name: Text<64>,
+        /// Its password.
+        password: Password,
+        /// Where the player is.
+        from: IpAddr,
+        /// Whose request it is.
+        link: LinkId,
+    },
+    /// Make a session.
+    LogIn {
+        /// The account's name.
+        name: Text<64>,
+        /// Its password.
+        password: Password,
+        /// Where the player is.
+        from: IpAddr,
+        /// Whose request it is.
+        link: LinkId,
+    },
+    /// Continue a session, and let it last longer.
+    Resume {
+        /// What proves it.
+        token: SessionToken,
+    },
+    /// End a session.
+    LogOut {
+        /// What proves it.
+        token: SessionToken,
+    },
+    /// Find the launcher with a key.
+    FindLauncher {
+        /// Its key.
+        key: LauncherKey,
+    },
+    /// Use a secret up, and enrol a launcher with it.
+    Enroll {
+        /// What the operator gave it.
+        secret: EnrollmentSecret,
+        /// Its key.
+        key: LauncherKey,
+    },
+}
+
+/// What the store says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// To `Register`, `LogIn` and `Resume`: there is a session.
+    Session(KnownSession),
+    /// To `LogOut`: there is no such session any more.
+    LoggedOut,
+    /// To `FindLauncher` and `Enroll`: a launcher with this name has this key.
+    Launcher(Text<64>),
+    /// To `FindLauncher` and `Enroll`: no launcher has this key, or not by this secret.
+    NoLauncher,
+    /// To any query: it was not done.
+    Refused(Refusal),
+}
+
+/// A session, as the store knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownSession {
+    /// The account, by number.
+    pub session: SessionId,
+    /// The account's name, as it was written at its registration.
+    pub name: Text<64>,
+    /// What proves it.
+    pub token: SessionToken,
+    /// When it ends by itself.
+    pub expires: UnixMillis,
+}

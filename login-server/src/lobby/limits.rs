@@ -1,0 +1,223 @@
+//! The numbers the lobby lives within, and what counts against them.
+
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+
+use accounts::Prefix;
+
+/// How much, how often and how long.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Longest a game client may take to log in, from the welcome or from its logout. Then
+    /// `Goodbye::Silent`: nobody only looks.
+    pub login_timeout: Duration,
+    /// Longest a launcher that is not enrolled may take to enrol. Then `Goodbye::NotEnrolled`.
+    pub enrollment_timeout: Duration,
+    /// Time between two pings. Who has said nothing at all after two of them gets
+    /// `Goodbye::Silent`.
+    pub ping_interval: Duration,
+    /// How long a session without connection keeps its place in the lobby.
+    pub lobby_grace: Duration,
+    /// How long a session without connection keeps its place on a game server.
+    pub server_grace: Duration,
+    /// How long the servers of a launcher that is gone stay in the list.
+    pub launcher_grace: Duration,
+    /// Longest a request waits for the store. Then `Refusal::Unavailable`.
+    pub store_timeout: Duration,
+    /// Longest a request waits for a launcher. Then `Refusal::Unavailable`.
+    pub join_timeout: Duration,
+    /// Most requests of one connection that wait for an answer from elsewhere. Further ones are
+    /// refused as `Busy`.
+    pub waiting_per_link: usize,
+    /// Most requests that wait for the store. Further ones are refused as `Busy`.
+    pub waiting: usize,
+    /// Most sessions, connected or not. Who logs in then is refused as `Busy`.
+    pub sessions: usize,
+    /// Accounts made from one network (IPv4 /24, IPv6 /56) in an hour. Further ones are refused
+    /// as `Busy`.
+    pub registrations_per_hour: u32,
+    /// Messages of a game client. Beyond it requests are refused as `Busy` and other messages are
+    /// ignored; ten times beyond it is a violation.
+    pub client_messages: Rate,
+    /// What a session says. Beyond it: `Busy`.
+    pub chat: Rate,
+    /// Messages of a launcher. Ten times beyond it is a violation.
+    pub launcher_messages: Rate,
+    /// How often a launcher may claim another's server. Then it is a violation.
+    pub foreign_servers: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            login_timeout: Duration::from_secs(60),
+            enrollment_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(15),
+            lobby_grace: Duration::from_secs(60),
+            server_grace: Duration::from_secs(5 * 60),
+            launcher_grace: Duration::from_secs(5 * 60),
+            store_timeout: Duration::from_secs(10),
+            join_timeout: Duration::from_secs(5),
+            waiting_per_link: 4,
+            waiting: 1024,
+            sessions: 50_000,
+            registrations_per_hour: 10,
+            client_messages: Rate { burst: 50, per_second: 10 },
+            chat: Rate { burst: 5, per_second: 1 },
+            launcher_messages: Rate { burst: 500, per_second: 200 },
+            foreign_servers: 10,
+        }
+    }
+}
+
+/// So many at once, and so many more each second.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// At once, after a pause.
+    pub burst: u32,
+    /// Each second, for ever. At least 1.
+    pub per_second: u32,
+}
+
+/// Measures against a [`Rate`]. What is beyond it still counts, so that who does not slow down
+/// gets ever deeper.
+#[derive(Clone, Debug)]
+pub(super) struct TokenBucket {
+    rate: Rate,
+    /// In thousandths. Negative: so much was taken beyond the rate.
+    level: i64,
+    filled: Duration,
+}
+
+/// What a [`TokenBucket`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It is within the rate.
+    Within,
+    /// It is not; so long until it would be.
+    Beyond { retry_after_ms: u32 },
+    /// It is far beyond it: by ten bursts.
+    FarBeyond,
+}
+
+impl TokenBucket {
+    pub(super) fn new(rate: Rate, now: Duration) -> Self {
+        Self { rate, level: i64::from(rate.burst) * 1000, filled: now }
+    }
+
+    pub(super) fn take(&mut self, now: Duration) -> Taken {
+        let burst = i64::from(self.rate.burst) * 1000;
+        let elapsed = now.saturating_sub(self.filled);
+        let elapsed = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+        self.filled = now;
+        let added = elapsed.saturating_mul(self.rate.per_second.into());
+        self.level = self.level.saturating_add(added).min(burst);
+        self.level = (self.level - 1000).max(-11 * burst);
+        if self.level >= 0 {
+            return Taken::Within;
+        }
+        if self.level <= -10 * burst {
+            return Taken::FarBeyond;
+        }
+        let wait = -self.level / i64::from(self.rate.per_second.max(1));
+        Taken::Beyond { retry_after_ms: u32::try_from(wait + 1).unwrap_or(u32::MAX) }
+    }
+}
+
+/// Accounts made lately, by network.
+#[derive(Debug, Default)]
+pub(super) struct Registrations {
+    by_network: BTreeMap<Prefix, Recent>,
+}
+
+#[derive(Debug)]
+struct Recent {
+    since: Duration,
+    count: u32,
+}
+
+impl Registrations {
+    /// Counts one from `ip`, or says after how many milliseconds the next is possible.
+    pub(super) fn count(&mut self, ip: IpAddr, per_hour: u32, now: Duration) -> Result<(), u32> {
+        let network = Prefix::of(ip);
+        if self.by_network.len() >= MAX_NETWORKS && !self.by_network.contains_key(&network) {
+            return Err(RETRY_WHEN_FULL_MS);
+        }
+        let recent = self.by_network.entry(network).or_insert(Recent { since: now, count: 0 });
+        if now.saturating_sub(recent.since) >= HOUR {
+            *recent = Recent { since: now, count: 0 };
+        }
+        if recent.count >= per_hour {
+            let left = HOUR.saturating_sub(now.saturating_sub(recent.since));
+            return Err(u32::try_from(left.as_millis()).unwrap_or(u32::MAX));
+        }
+        recent.count += 1;
+        Ok(())
+    }
+
+    /// Takes back one that came to nothing.
+    pub(super) fn take_back(&mut self, ip: IpAddr) {
+        if let Some(recent) = self.by_network.get_mut(&Prefix::of(ip)) {
+            recent.count = recent.count.saturating_sub(1);
+        }
+    }
+
+    /// Forgets what is too long ago to matter.
+    pub(super) fn tick(&mut self, now: Duration) {
+        self.by_network.retain(|_, recent| now.saturating_sub(recent.since) < HOUR);
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Networks remembered: a few hundred kilobytes. Who comes from yet another one waits.
+const MAX_NETWORKS: usize = 10_000;
+
+const RETRY_WHEN_FULL_MS: u32 = 60_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_lets_a_burst_through_then_so_many_a_second() {
+        let mut bucket = TokenBucket::new(Rate { burst: 3, per_second: 2 }, Duration::ZERO);
+        let mut take = |ms| bucket.take(Duration::from_millis(ms));
+        assert!((0..3).all(|_| take(0) == Taken::Within));
+        assert_eq!(take(0), Taken::Beyond { retry_after_ms: 501 });
+        assert_eq!(take(1000), Taken::Within);
+        assert!(matches!(take(1000), Taken::Beyond { .. }));
+        assert!((0..3).all(|_| take(60_000) == Taken::Within));
+        assert!(matches!(take(60_000), Taken::Beyond { .. }));
+    }
+
+    #[test]
+    fn who_does_not_slow_down_is_far_beyond() {
+        let mut bucket = TokenBucket::new(Rate { burst: 3, per_second: 1 }, Duration::ZERO);
+        let first = (1..).find(|_| bucket.take(Duration::ZERO) == Taken::FarBeyond);
+        assert_eq!(first, Some(33));
+    }
+
+    #[test]
+    fn a_network_makes_so_many_accounts_in_an_hour() {
+        let mut registrations = Registrations::default();
+        let mut count = |ip: &str, s| {
+            registrations.count(ip.parse().unwrap(), 2, Duration::from_secs(s)).is_ok()
+        };
+        assert!(count("192.0.2.1", 0));
+        assert!(count("192.0.2.2", 1));
+        assert!(!count("192.0.2.3", 2));
+        assert!(count("192.0.3.3", 2));
+        assert!(!count("192.0.2.1", 3599));
+        assert!(count("192.0.2.1", 3600));
+    }
+
+    #[test]
+    fn an_account_that_came_to_nothing_does_not_count() {
+        let mut registrations = Registrations::default();
+        let ip = [192, 0, 2, 1].into();
+        assert!(registrations.count(ip, 1, Duration::ZERO).is_ok());
+        registrations.take_back(ip);
+        assert!(registrations.count(ip, 1, Duration::ZERO).is_ok());
+        assert!(registrations.count(ip, 1, Duration::ZERO).is_err());
+    }
+}

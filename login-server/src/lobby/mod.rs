@@ -1,0 +1,170 @@
+//! Who is here, what they may do, and who has to hear of it.
+//!
+//! A data structure: events in, effects out. No sockets, no clock, no randomness, no waiting; so it
+//! can be tested with tables and simulated by the million steps. Who uses it owes it two things:
+//! to carry out every effect, in order, and a [`Event::Tick`] about twice a second.
+//!
+//! What is absent, on purpose: an effect for a link that is gone. After `Effect::Goodbye` or
+//! `Event::Disconnected` the lobby does not know the link any more, and ignores what it still says.
+
+mod address;
+mod chat;
+mod clients;
+mod event;
+mod joining;
+mod launchers;
+mod limits;
+mod operator;
+mod pulse;
+mod servers;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod view;
+mod waiting;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
+
+use protocol::{BootId, Goodbye, ServerEvent, ServerId, ToGameClient};
+
+pub use self::{
+    address::reachable_address,
+    event::{
+        Answer, Effect, Event, KnownSession, LauncherKey, LinkId, Now, Query, SessionId, Ticket,
+    },
+    limits::{Limits, Rate},
+    operator::KickError,
+    servers::ServerList,
+    view::View,
+};
+use self::{
+    clients::Client, joining::Admissions, launchers::LauncherLink, limits::Registrations,
+    sessions::Session, waiting::Waiting,
+};
+
+/// Everybody and everything that is here now.
+#[derive(Debug)]
+pub struct Lobby {
+    limits: Limits,
+    boot: BootId,
+    now: Now,
+    clients: BTreeMap<LinkId, Client>,
+    sessions: BTreeMap<SessionId, Session>,
+    /// Which sessions have joined a server: who hears what is said there.
+    joined: BTreeMap<ServerId, BTreeSet<SessionId>>,
+    launchers: BTreeMap<LinkId, LauncherLink>,
+    /// The one connection of each enrolled launcher.
+    enrolled: BTreeMap<LauncherKey, LinkId>,
+    servers: ServerList,
+    waiting: Waiting,
+    admissions: Admissions,
+    registrations: Registrations,
+    pings: u64,
+    effects: Vec<Effect>,
+}
+
+impl Lobby {
+    /// An empty lobby. `boot` is told to everybody who connects.
+    pub fn new(limits: Limits, boot: BootId, now: Now) -> Self {
+        Self {
+            limits,
+            boot,
+            now,
+            clients: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            joined: BTreeMap::new(),
+            launchers: BTreeMap::new(),
+            enrolled: BTreeMap::new(),
+            servers: ServerList::default(),
+            waiting: Waiting::default(),
+            admissions: Admissions::default(),
+            registrations: Registrations::default(),
+            pings: 0,
+            effects: Vec::new(),
+        }
+    }
+
+    /// Takes in what happened, and says what is to be done now, in this order.
+    pub fn apply(&mut self, event: Event, now: Now) -> Vec<Effect> {
+        self.now = now;
+        match event {
+            Event::ClientConnected { link, from } => self.client_connected(link, from),
+            Event::LauncherConnected { link, from, key } => {
+                self.launcher_connected(link, from, key);
+            }
+            Event::FromClient { link, message } => self.client_says(link, message),
+            Event::FromLauncher { link, message } => self.launcher_says(link, message),
+            Event::Disconnected { link } => self.gone(link),
+            Event::Answered { ticket, answer } => self.answered(ticket, answer),
+            Event::Revoked { key } => self.revoked(key),
+            Event::Tick => self.tick(),
+            Event::ShuttingDown => self.shut_down(),
+        }
+        mem::take(&mut self.effects)
+    }
+
+    /// The list of servers, as watchers see it.
+    pub fn servers(&self) -> &ServerList {
+        &self.servers
+    }
+
+    fn tick(&mut self) {
+        self.expire_waiting();
+        self.expire_admissions();
+        self.expire_links();
+        self.expire_sessions();
+        let events = self.servers.tick(self.now.running, self.limits.launcher_grace);
+        self.announce(events);
+        self.registrations.tick(self.now.running);
+    }
+
+    fn shut_down(&mut self) {
+        let links: Vec<_> = self.clients.keys().chain(self.launchers.keys()).copied().collect();
+        for link in links {
+            self.goodbye(link, Goodbye::ShuttingDown);
+        }
+    }
+
+    /// Ends a connection, and what only it was there for.
+    fn goodbye(&mut self, link: LinkId, goodbye: Goodbye) {
+        self.effects.push(Effect::Goodbye(link, goodbye));
+        self.gone(link);
+    }
+
+    fn gone(&mut self, link: LinkId) {
+        self.waiting.forget(link);
+        self.client_gone(link);
+        self.launcher_gone(link);
+    }
+
+    /// Tells watchers what is different in the list, and players whose server is gone.
+    fn announce(&mut self, events: Vec<ServerEvent>) {
+        let gone: Vec<_> = events
+            .iter()
+            .filter_map(|event| match event {
+                ServerEvent::Disappeared { server } => Some(*server),
+                ServerEvent::Appeared { .. } | ServerEvent::Changed { .. } => None,
+            })
+            .collect();
+        let watchers = self.watchers();
+        if !watchers.is_empty() {
+            for message in servers::messages(false, events) {
+                self.tell(watchers.clone(), ToGameClient::Servers(message));
+            }
+        }
+        gone.into_iter().for_each(|server| self.server_gone(server));
+    }
+
+    fn tell(&mut self, links: Vec<LinkId>, message: ToGameClient) {
+        if !links.is_empty() {
+            self.effects.push(Effect::ToClients(links, message));
+        }
+    }
+
+    fn to_client(&mut self, link: LinkId, message: ToGameClient) {
+        self.effects.push(Effect::ToClient(link, message));
+    }
+}

@@ -1,0 +1,312 @@
+//! The list of game servers: what launchers report, and what watchers were shown of it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use protocol::{List, Reachable, ServerEvent, ServerEvents, ServerId, ServerState, Text};
+
+use super::{LauncherKey, view::View};
+
+/// Most servers of one launcher. Further ones are left out.
+pub(super) const MAX_SERVERS_PER_LAUNCHER: usize = 64;
+
+/// Most events that describe the whole list, some 2 MiB at the very most: a snapshot has to fit
+/// into the outgoing queue of a watcher. What is beyond is left out until there is room again.
+pub(super) const MAX_SIZE: usize = 16 * 1024;
+
+/// Every game server there is.
+///
+/// Reports are collected per launcher, and what is shown follows them by comparison: a report that
+/// says nothing new costs watchers nothing, and a launcher that was away and lists its servers
+/// again does not make them flicker.
+#[derive(Debug, Default)]
+pub struct ServerList {
+    launchers: BTreeMap<LauncherKey, Launcher>,
+    shown: BTreeMap<ServerId, Shown>,
+    size: usize,
+}
+
+/// What became of a report.
+#[derive(Debug, Default)]
+pub(super) struct Reported {
+    /// For watchers.
+    pub(super) events: Vec<ServerEvent>,
+    /// Servers it claimed that another launcher has.
+    pub(super) foreign: u32,
+    /// Facts there was no room for.
+    pub(super) left_out: u32,
+}
+
+/// The first report of a connection was not the whole list.
+#[derive(Debug)]
+pub(super) struct NotFresh;
+
+#[derive(Debug)]
+struct Launcher {
+    name: Text<64>,
+    state: Listing,
+    servers: BTreeMap<ServerId, View>,
+    places: BTreeMap<ServerId, Reachable>,
+}
+
+#[derive(Debug)]
+enum Listing {
+    /// Gone. Its servers are shown as unreachable.
+    Lost { since: Duration },
+    /// On a new connection, and nothing was reported there yet.
+    Awaited { since: Duration },
+    /// Lists its servers anew, in several messages. Nothing is shown of it before the last.
+    Begun { since: Duration, servers: BTreeMap<ServerId, View> },
+    /// What it reports is shown.
+    Complete,
+}
+
+#[derive(Debug)]
+struct Shown {
+    launcher: LauncherKey,
+    view: View,
+}
+
+impl ServerList {
+    /// Every server that is shown, in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (ServerId, LauncherKey, &View)> {
+        self.shown.iter().map(|(server, shown)| (*server, shown.launcher, &shown.view))
+    }
+
+    /// The server with this id, and whose it is.
+    pub fn get(&self, server: ServerId) -> Option<(LauncherKey, &View)> {
+        self.shown.get(&server).map(|shown| (shown.launcher, &shown.view))
+    }
+
+    /// Where players find a server, if its launcher has said so.
+    pub(super) fn place(&self, server: ServerId) -> Option<&Reachable> {
+        let shown = self.shown.get(&server)?;
+        self.launchers.get(&shown.launcher)?.places.get(&server)
+    }
+
+    /// The whole list, as messages for who knows nothing of it.
+    pub(super) fn snapshot(&self) -> Vec<ServerEvents> {
+        let events = self.shown.iter().flat_map(|(server, shown)| shown.view.describe(*server));
+        messages(true, events.collect())
+    }
+
+    /// A launcher has a new connection: its next report has to be the whole list.
+    pub(super) fn connected(&mut self, key: LauncherKey, name: Text<64>, now: Duration) {
+        let launcher = self.launchers.entry(key).or_insert_with(|| Launcher {
+            name,
+            state: Listing::Awaited { since: now },
+            servers: BTreeMap::new(),
+            places: BTreeMap::new(),
+        });
+        if !matches!(launcher.state, Listing::Lost { .. }) {
+            launcher.state = Listing::Awaited { since: now };
+        }
+    }
+
+    /// Keys that a launcher with this name has had before `key`.
+    pub(super) fn earlier_keys(&self, name: &str, key: LauncherKey) -> Vec<LauncherKey> {
+        let named = self.launchers.iter().filter(|(_, l)| l.name.eq_ignore_ascii_case(name));
+        named.map(|(other, _)| *other).filter(|other| *other != key).collect()
+    }
+
+    /// A launcher is gone: its servers stay for a while, and nobody knows how they are.
+    pub(super) fn lost(&mut self, key: LauncherKey, now: Duration) -> Vec<ServerEvent> {
+        let Some(launcher) = self.launchers.get_mut(&key) else { return Vec::new() };
+        launcher.state = Listing::Lost { since: now };
+        let servers: Vec<_> = launcher.servers.keys().copied().collect();
+        let mut reported = Reported::default();
+        servers.iter().for_each(|server| self.publish(key, *server, &mut reported));
+        reported.events
+    }
+
+    /// A launcher is gone for good.
+    pub(super) fn forget(&mut self, key: LauncherKey) -> Vec<ServerEvent> {
+        let Some(launcher) = self.launchers.remove(&key) else { return Vec::new() };
+        let mut events = Vec::new();
+        launcher.servers.keys().for_each(|server| self.hide(key, *server, &mut events));
+        events
+    }
+
+    /// What a launcher reports.
+    pub(super) fn report(
+        &mut self,
+        key: LauncherKey,
+        report: ServerEvents,
+        now: Duration,
+    ) -> Result<Reported, NotFresh> {
+        let launcher = self.launchers.get_mut(&key).ok_or(NotFresh)?;
+        let last = report.events.len() < FULL;
+        if report.fresh {
+            launcher.state = Listing::Begun { since: now, servers: BTreeMap::new() };
+        }
+        let (servers, complete) = match &mut launcher.state {
+            Listing::Lost { .. } | Listing::Awaited { .. } => return Err(NotFresh),
+            Listing::Begun { servers, .. } => (servers, false),
+            Listing::Complete => (&mut launcher.servers, true),
+        };
+        let mut reported = Reported::default();
+        let mut touched: Vec<ServerId> = Vec::new();
+        for event in report.events {
+            let server = id(&event);
+            match collect(servers, event) {
+                Ok(()) => {}
+                Err(LeftOut) => reported.left_out += 1,
+            }
+            let others = self.shown.get(&server).is_some_and(|shown| shown.launcher != key);
+            if others && servers.remove(&server).is_some() {
+                reported.foreign += 1;
+            }
+            if touched.last() != Some(&server) && !touched.contains(&server) {
+                touched.push(server);
+            }
+        }
+        if complete {
+            touched.into_iter().for_each(|server| self.publish(key, server, &mut reported));
+        } else if last {
+            self.complete(key, &mut reported);
+        }
+        Ok(reported)
+    }
+
+    /// Where players find a server of this launcher. Says whether there was room for it.
+    pub(super) fn reachable(&mut self, key: LauncherKey, reachable: Reachable) -> bool {
+        let Some(launcher) = self.launchers.get_mut(&key) else { return false };
+        let places = &mut launcher.places;
+        if places.len() >= MAX_SERVERS_PER_LAUNCHER && !places.contains_key(&reachable.server) {
+            places.retain(|server, _| launcher.servers.contains_key(server));
+        }
+        if places.len() >= MAX_SERVERS_PER_LAUNCHER && !places.contains_key(&reachable.server) {
+            return false;
+        }
+        places.insert(reachable.server, reachable);
+        true
+    }
+
+    /// Lets time pass.
+    pub(super) fn tick(&mut self, now: Duration, grace: Duration) -> Vec<ServerEvent> {
+        let mut events = Vec::new();
+        let keys: Vec<_> = self.launchers.keys().copied().collect();
+        for key in keys {
+            let Some(launcher) = self.launchers.get(&key) else { continue };
+            let over = |since: Duration, limit| now.saturating_sub(since) >= limit;
+            match launcher.state {
+                Listing::Lost { since } if over(since, grace) => events.extend(self.forget(key)),
+                Listing::Awaited { since } if over(since, LISTING_TIMEOUT) => {
+                    events.extend(self.lost(key, now));
+                }
+                Listing::Begun { since, .. } if over(since, LISTING_TIMEOUT) => {
+                    let mut reported = Reported::default();
+                    self.complete(key, &mut reported);
+                    events.extend(reported.events);
+                }
+                Listing::Lost { .. }
+                | Listing::Awaited { .. }
+                | Listing::Begun { .. }
+                | Listing::Complete => {}
+            }
+        }
+        events
+    }
+
+    /// The list that has begun is all there is.
+    fn complete(&mut self, key: LauncherKey, reported: &mut Reported) {
+        let Some(launcher) = self.launchers.get_mut(&key) else { return };
+        let Listing::Begun { servers, .. } = &mut launcher.state else { return };
+        let mut listed = std::mem::take(servers);
+        std::mem::swap(&mut launcher.servers, &mut listed);
+        launcher.state = Listing::Complete;
+        let before = listed.keys();
+        let all: Vec<_> = before.chain(launcher.servers.keys()).copied().collect();
+        all.into_iter().for_each(|server| self.publish(key, server, reported));
+    }
+
+    /// Shows a server as it was reported.
+    fn publish(&mut self, key: LauncherKey, server: ServerId, reported: &mut Reported) {
+        let Some(launcher) = self.launchers.get(&key) else { return };
+        let Some(view) = launcher.servers.get(&server) else {
+            return self.hide(key, server, &mut reported.events);
+        };
+        let unreachable = matches!(launcher.state, Listing::Lost { .. });
+        let unreachable = unreachable.then(|| view.in_state(ServerState::Unreachable));
+        let target = unreachable.as_ref().unwrap_or(view);
+        if !self.shown.contains_key(&server) {
+            if self.size >= MAX_SIZE {
+                reported.left_out += 1;
+                return;
+            }
+            self.size += 1;
+            self.shown.insert(server, Shown { launcher: key, view: View::default() });
+            reported.events.push(ServerEvent::Appeared { server });
+        }
+        let Some(shown) = self.shown.get_mut(&server).filter(|shown| shown.launcher == key) else {
+            return;
+        };
+        for change in shown.view.changes_to(target) {
+            if self.size >= MAX_SIZE && shown.view.grows_with(&change) {
+                reported.left_out += 1;
+                continue;
+            }
+            let before = shown.view.size();
+            shown.view.apply(&change);
+            self.size = self.size - before + shown.view.size();
+            reported.events.push(ServerEvent::Changed { server, change });
+        }
+    }
+
+    fn hide(&mut self, key: LauncherKey, server: ServerId, events: &mut Vec<ServerEvent>) {
+        if self.shown.get(&server).is_some_and(|shown| shown.launcher == key)
+            && let Some(shown) = self.shown.remove(&server)
+        {
+            self.size -= shown.view.size();
+            events.push(ServerEvent::Disappeared { server });
+        }
+    }
+}
+
+/// `events` in as few messages as may be; at least one when `fresh`.
+pub(super) fn messages(fresh: bool, events: Vec<ServerEvent>) -> Vec<ServerEvents> {
+    let mut messages = Vec::new();
+    let mut events = events.into_iter().peekable();
+    while events.peek().is_some() || (fresh && messages.is_empty()) {
+        let fresh = fresh && messages.is_empty();
+        messages.push(ServerEvents { fresh, events: List::first_of(events.by_ref().take(FULL)) });
+    }
+    messages
+}
+
+struct LeftOut;
+
+/// Adds what is reported of one server to what was reported of it before.
+fn collect(servers: &mut BTreeMap<ServerId, View>, event: ServerEvent) -> Result<(), LeftOut> {
+    match event {
+        ServerEvent::Appeared { server } => {
+            if servers.len() >= MAX_SERVERS_PER_LAUNCHER && !servers.contains_key(&server) {
+                return Err(LeftOut);
+            }
+            servers.insert(server, View::default());
+        }
+        ServerEvent::Changed { server, change } => {
+            let view = servers.get_mut(&server).ok_or(LeftOut)?;
+            if !view.apply(&change) {
+                return Err(LeftOut);
+            }
+        }
+        ServerEvent::Disappeared { server } => {
+            servers.remove(&server);
+        }
+    }
+    Ok(())
+}
+
+fn id(event: &ServerEvent) -> ServerId {
+    match event {
+        ServerEvent::Appeared { server }
+        | ServerEvent::Changed { server, .. }
+        | ServerEvent::Disappeared { server } => *server,
+    }
+}
+
+/// Events in one message. A report with fewer is the last one of a list.
+const FULL: usize = 256;
+
+/// Longest a launcher may take to list its servers on a new connection, in all its messages.
+const LISTING_TIMEOUT: Duration = Duration::from_secs(5);
