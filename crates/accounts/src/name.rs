@@ -74,7 +74,6 @@ impl LauncherName {
 
 /// Why a text is no name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum NameError {
     /// Too few or too many characters.
     #[error("a name has {min} to {max} characters")]

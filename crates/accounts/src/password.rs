@@ -49,7 +49,6 @@ impl fmt::Debug for Password {
 
 /// Why a text is no password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum PasswordError {
     /// Fewer than [`Password::MIN_CHARACTERS`] characters.
     #[error("a password has at least {} characters", Password::MIN_CHARACTERS)]

@@ -111,7 +111,6 @@ impl fmt::Debug for KeyedHash {
 
 /// Why there is no [`SecretKey`].
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum SecretKeyError {
     /// The file can be neither read nor created.
     #[error("key file {path}", path = path.display())]

@@ -19,9 +19,9 @@ async fn every_acknowledged_write_survives_kill_9() {
     let mut acknowledged = BTreeMap::new();
     for round in 0..4 {
         let mut writer = start_writer(&database.path, round);
-        let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines();
+        let lines = BufReader::new(writer.stdout.take().unwrap()).lines();
         let mut told = 0;
-        while let Some(line) = lines.next() {
+        for line in lines {
             // After the kill, what is still in the pipe was acknowledged, too.
             if let Some((name, id)) =
                 line.unwrap().strip_prefix("created ").and_then(|l| l.split_once(' '))

@@ -13,6 +13,9 @@ use accounts::{
     MAX_SESSIONS_PER_ACCOUNT, OpenError, Origin, Password, SessionToken, SqliteStore, Store,
     StoreError,
 };
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
+
 use common::{Database, LATER, MUCH_LATER, NOW, hash, key, launcher, name, secret, token};
 
 #[tokio::test]
@@ -307,6 +310,25 @@ async fn a_closed_store_refuses_and_so_do_its_clones() {
 }
 
 #[tokio::test]
+async fn a_writer_that_never_ends_holds_up_writing_for_a_limited_time_and_no_reading() {
+    let database = Database::new();
+    let store = database.open().await;
+    store.create_account(&name("Rosa"), hash(1), NOW).await.unwrap();
+    let mut other = connect(&database.path).await;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+
+    let limit = Duration::from_secs(30);
+    let karl = name("Karl");
+    let write = tokio::time::timeout(limit, store.create_account(&karl, hash(2), NOW));
+    let error = write.await.expect("it gives up").unwrap_err();
+    assert!(matches!(error, CreateAccountError::Store(StoreError::Unavailable(_))), "{error:?}");
+    assert!(store.account(&name("rosa")).await.unwrap().is_some(), "reading works");
+
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    store.create_account(&karl, hash(2), NOW).await.unwrap();
+}
+
+#[tokio::test]
 async fn dropping_a_call_half_way_does_not_harm_the_next_ones() {
     let database = Database::new();
     let store = database.open().await;
@@ -441,12 +463,14 @@ async fn no_secret_shows_in_what_is_logged() {
     assert!(shown.contains("PasswordHash(..)") && shown.contains("KeyedHash(..)"), "{shown}");
 }
 
+/// Another program with the file open.
+async fn connect(path: &Path) -> SqliteConnection {
+    SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap()
+}
+
 /// Does to the file what no method does.
 async fn execute(path: &Path, sql: &'static str) {
-    use sqlx::Connection;
-
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-    let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    let mut connection = connect(path).await;
     sqlx::query(sql).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }

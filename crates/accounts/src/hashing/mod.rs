@@ -173,7 +173,6 @@ pub struct HashQueueStatistics {
 
 /// Why a password was not hashed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum HashError {
     /// Too many are waiting. Known at once, or later when the job had to make room.
     #[error("too many logins at once, try again in {} s", retry_after.as_secs())]
@@ -201,7 +200,6 @@ impl From<MakeError> for HashError {
 
 /// Why there is no [`HashQueue`].
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum HashQueueError {
     /// Parameters nobody should hash with.
     #[error(transparent)]

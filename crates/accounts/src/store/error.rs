@@ -6,12 +6,11 @@ use std::path::PathBuf;
 
 type Source = Box<dyn Error + Send + Sync>;
 
-/// Why a store did not do what it was asked; nothing was written.
+/// Why a store did not do what it was asked: a variant for each thing a caller can do about it.
 ///
-/// The exception: when the connection to a database is lost during a write, whether it happened is
-/// unknown ([`StoreError::Other`]).
+/// Nothing was written, as far as the store knows. Only after [`StoreError::Other`] it may not
+/// know: a disk that fails during a write does not say how far it came.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StoreError {
     /// There is no space left. Reading works; tell the operator.
     #[error("the disk of the store is full")]
@@ -29,7 +28,6 @@ pub enum StoreError {
 
 /// Why an account was not created.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CreateAccountError {
     /// An account has this name already, perhaps in another case.
     #[error("this name is taken")]
@@ -41,7 +39,6 @@ pub enum CreateAccountError {
 
 /// Why a launcher was not enrolled.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum EnrollError {
     /// No open invitation has this secret.
     #[error("this invitation is unknown or was used already")]
@@ -59,7 +56,6 @@ pub enum EnrollError {
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum OpenError {
     /// The database file can be neither found nor created, or its rights not be restricted.
     #[error("database file {path}", path = path.display())]
