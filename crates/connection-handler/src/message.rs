@@ -52,7 +52,8 @@ pub trait MessageEncoder<M>: Send + Unpin + 'static {
     ///
     /// # Errors
     ///
-    /// When `message` has no form on the wire. An empty form is one of those cases.
+    /// When `message` has no form on the wire. One that appends nothing is a bug of the encoder, and
+    /// ends the connection for [`Bug`](DisconnectReason::Bug).
     fn encode(&mut self, message: &M, bytes: &mut BytesMut) -> Result<(), Self::Error>;
 }
 
@@ -124,8 +125,18 @@ impl<M, E: MessageEncoder<M>> Encoder<M> for TcpMessageConnectionWriter<E> {
 
     fn encode(&mut self, message: M, dst: &mut BytesMut) -> Result<(), DisconnectReason> {
         chunks::encode(self.size, dst, |bytes| {
-            self.encoder.encode(&message, bytes).map_err(Into::into)
+            self.encoder.encode(&message, bytes).map_err(|error| EncodeError(error.into()))
         })
+        .map_err(|EncodeError(reason)| reason)
+    }
+}
+
+struct EncodeError(DisconnectReason);
+
+impl From<FrameError> for EncodeError {
+    /// The peer is not to blame for what we say.
+    fn from(_: FrameError) -> Self {
+        Self(DisconnectReason::Bug)
     }
 }
 
