@@ -1,3 +1,45 @@
-//! Placeholder.
+//! What people type: `cargo demo` and `cargo xtask test`.
 
-fn main() {}
+mod console;
+mod demo;
+mod deny;
+mod packages;
+mod steps;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Everything there is to run in this repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    Demo(demo::Options),
+    Test(steps::Options),
+}
+
+fn main() -> ExitCode {
+    // Cargo's aliases end in `--` already, and people type `cargo demo -- --once` all the same.
+    let mut dashes = 0;
+    let arguments = std::env::args_os().filter(|word| {
+        dashes += usize::from(word == "--");
+        word != "--" || dashes > 1
+    });
+    let outcome = match Arguments::parse_from(arguments).task {
+        Task::Demo(options) => demo::run(&options),
+        Task::Test(options) => steps::run(&options),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{}: {error:#}", console::bad("error"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,121 @@
+"""The client understands and writes the golden bytes: `python3 -m unittest` in this folder."""
+
+import hashlib
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import gatehouse_client as client
+
+GOLDEN = pathlib.Path(__file__).parents[2] / "protocol" / "tests" / "golden"
+
+
+def golden(file):
+    lines = (GOLDEN / f"{file}.txt").read_text().splitlines()
+    return {name: bytes.fromhex(hex) for name, hex in (line.split(" ") for line in lines)}
+
+
+class Golden(unittest.TestCase):
+    def test_every_message_to_a_game_client_is_understood(self):
+        lines = golden("to_game_client")
+        for name, data in lines.items():
+            self.assertEqual(client.decode(data)["is"], name.split(".")[0], name)
+        self.assertEqual(len(client.TO_GAME_CLIENT), len({n.split(".")[0] for n in lines}))
+
+    def test_every_value_is_understood(self):
+        for file, table in {
+            "goodbye": client.GOODBYE,
+            "refusal": client.REFUSAL,
+            "channel": client.CHANNEL,
+            "speaker": client.SPEAKER,
+            "server_event": client.EVENT,
+            "server_change": client.CHANGE,
+            "server_property": client.PROPERTY,
+            "server_state": client.STATE,
+        }.items():
+            for name, data in golden(file).items():
+                reader = client.Reader(data)
+                self.assertEqual(reader.one_of(table)["is"], name.split(".")[0], f"{file} {name}")
+                self.assertEqual(reader.at, len(data), f"{file} {name}")
+
+    def test_fields_have_their_values(self):
+        lines = golden("to_game_client")
+        joined = client.decode(lines["Joined.ipv6"])
+        self.assertEqual(joined["address"], "2001:db8::1")
+        self.assertEqual((joined["port"], joined["server"]), (3979, "0123456789abcdef"))
+        logged_in = client.decode(lines["LoggedIn"])
+        self.assertEqual((logged_in["token"], logged_in["on_server"]), (bytes(range(32)), None))
+        servers = client.Servers()
+        servers.apply(client.decode(lines["Servers"]))
+        servers.apply(client.decode(lines["Servers.change"]))
+        server = servers.known["0123456789abcdef"]
+        self.assertEqual(server["players"], {2: "Ada"})
+        self.assertEqual(server["properties"]["State", None], {"is": "Unreachable"})
+
+    def test_every_message_of_a_game_client_is_written(self):
+        password = "correct horse battery"
+        server = "0123456789abcdef"
+        for name, data in {
+            "Hello": client.hello("gatehouse/0.1.0"),
+            "Register": client.register(1, "ada", password),
+            "LogIn": client.log_in(2, "ada", password),
+            "LogIn.unicode": client.log_in(300, "Zoë", "pässwörd"),
+            "Resume": client.resume(3, bytes(range(32))),
+            "LogOut": client.log_out(4),
+            "WatchServers": client.watch_servers(),
+            "UnwatchServers": client.unwatch_servers(),
+            "Join": client.join(5, server),
+            "Leave": client.leave(6),
+            "Chat": client.chat(7, 0, "hello, world"),
+            "Chat.longest": client.chat(70_000, 1, "é" * 200),
+            "Ping": client.ping(8),
+            "Ping.four_bytes": client.ping(65_536),
+            "Ping.eight_bytes": client.ping(0x0102030405060708),
+            "Pong": client.pong(9),
+        }.items():
+            self.assertEqual(data.hex(), golden("from_game_client")[name].hex(), name)
+
+    def test_chunks(self):
+        lines = golden("chunks")
+        for name in ("WatchServers", "Hello"):
+            message = golden("from_game_client")[name]
+            self.assertEqual(client.frame(message), lines[f"65535.{name}"], name)
+        full = bytes(client.MAX_CHUNK)
+        self.assertEqual(client.frame(full), b"\0\0" + full)
+        self.assertEqual(client.frame(full + b"x"), b"\0\0" + full + b"\1\0x")
+
+    def test_what_is_broken_is_refused(self):
+        for data in (b"\xfe", b"\x0b", b"\x04\xfd" + bytes(8), b"\x05\x02\x00", b"\x04\x01\x00"):
+            self.assertRaises(client.Failure, client.decode, data)
+        whole = golden("to_game_client")["Servers"]
+        for length in range(len(whole)):
+            self.assertRaises(client.Incomplete, client.decode, whole[:length])
+
+
+class Pin(unittest.TestCase):
+    @unittest.skipUnless(shutil.which("openssl"), "openssl makes the certificates")
+    def test_the_pin_is_what_openssl_says(self):
+        for key in ("ec:prime256v1", "rsa:2048", "ed25519"):
+            with self.subTest(key), tempfile.TemporaryDirectory() as folder:
+                self.check(key, pathlib.Path(folder))
+
+    def check(self, key, folder):
+        kind, _, curve = key.partition(":")
+        new = ["-newkey", key if kind == "rsa" else kind]
+        new += ["-pkeyopt", f"ec_paramgen_curve:{curve}"] if kind == "ec" else []
+        openssl = lambda *arguments, **more: subprocess.run(
+            ["openssl", *arguments], check=True, capture_output=True, cwd=folder, **more
+        ).stdout
+        openssl("req", "-x509", *new, "-nodes", "-subj", "/CN=x", "-keyout", "k", "-out", "c")
+        public = openssl("x509", "-in", "c", "-noout", "-pubkey")
+        spki = openssl("pkey", "-pubin", "-outform", "DER", input=public)
+        certificate = openssl("x509", "-in", "c", "-outform", "DER")
+        self.assertEqual(client.pin_of(certificate), "sha256:" + hashlib.sha256(spki).hexdigest())
+        for length in range(0, len(certificate), 7):
+            self.assertRaises(client.Failure, client.pin_of, certificate[:length])
+
+
+if __name__ == "__main__":
+    unittest.main()

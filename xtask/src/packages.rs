@@ -1,0 +1,156 @@
+//! What of Debian is needed, and how it gets here.
+
+use std::{
+    env, fmt,
+    io::{IsTerminal, Write, stdin, stdout},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::console::{faint, heading};
+
+/// A Debian package.
+#[derive(Debug)]
+pub(crate) struct Package {
+    name: &'static str,
+    /// What needs it.
+    why: &'static str,
+    /// It is there when this is: a program on the path, or a file.
+    sign: &'static str,
+}
+
+/// What the demo needs.
+pub(crate) const GAME: &[Package] = &[OPENTTD, OPENGFX];
+
+/// What the tests need.
+pub(crate) const ALL: &[Package] = &[
+    OPENTTD,
+    OPENGFX,
+    Package { name: "python3", why: "a client written from PROTOCOL.md alone", sign: "python3" },
+    Package { name: "xvfb", why: "a display for the real game client", sign: "Xvfb" },
+    Package { name: "xdotool", why: "types into the real game client", sign: "xdotool" },
+];
+
+const OPENTTD: Package =
+    Package { name: "openttd", why: "a real game, server and client", sign: ::tests::OPENTTD };
+const OPENGFX: Package = Package {
+    name: "openttd-opengfx",
+    why: "its graphics, without which it does not start",
+    sign: "/usr/share/games/openttd/baseset/opengfx",
+};
+
+/// What may be done about packages that are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consent {
+    /// Install them.
+    Given,
+    /// Ask, if somebody is there to answer.
+    Ask,
+}
+
+/// Makes sure that `wanted` are there.
+///
+/// # Errors
+///
+/// When some are missing and may not or cannot be installed: with their names, and what to type.
+pub(crate) fn ensure_installed(wanted: &[Package], consent: Consent) -> Result<String> {
+    let missing: Vec<_> = wanted.iter().filter(|package| !package.is_there()).collect();
+    if missing.is_empty() {
+        return Ok(format!("{} Debian packages are there", wanted.len()));
+    }
+    println!("Debian packages are missing:");
+    for package in &missing {
+        println!("  {package}");
+    }
+    let names: Vec<_> = missing.iter().map(|package| package.name).collect();
+    let by_hand = format!("sudo apt-get install -y --no-install-recommends {}", names.join(" "));
+    let Some(root) = Root::find() else {
+        bail!("missing: {}; type\n    {by_hand}", names.join(", "));
+    };
+    if consent == Consent::Ask && !agreed()? {
+        bail!("missing: {}; type\n    {by_hand}\nor answer yes with --yes", names.join(", "));
+    }
+    root.apt_get(&["update", "-q"])?;
+    root.apt_get(&[&["install", "-y", "-q", "--no-install-recommends"], &names[..]].concat())?;
+    let still: Vec<_> = missing.iter().filter(|p| !p.is_there()).map(|p| p.name).collect();
+    ensure!(still.is_empty(), "installed, and yet not there: {}", still.join(", "));
+    Ok(format!("installed {}", names.join(", ")))
+}
+
+impl Package {
+    fn is_there(&self) -> bool {
+        let is_path = self.sign.contains('/');
+        let path =
+            if is_path { Default::default() } else { env::var_os("PATH").unwrap_or_default() };
+        Path::new(self.sign).exists()
+            || env::split_paths(&path).any(|folder| folder.join(self.sign).is_file())
+    }
+}
+
+impl fmt::Display for Package {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:18} {}", heading(self.name), faint(self.why))
+    }
+}
+
+/// A way to act as root without being asked for a password.
+#[derive(Clone, Copy, Debug)]
+enum Root {
+    Already,
+    Sudo,
+}
+
+impl Root {
+    fn find() -> Option<Self> {
+        let id = Command::new("id").arg("-u").output().ok()?;
+        if id.stdout.trim_ascii() == b"0" {
+            return Some(Self::Already);
+        }
+        let sudo = Command::new("sudo").args(["-n", "true"]).stderr(Stdio::null()).status().ok()?;
+        sudo.success().then_some(Self::Sudo)
+    }
+
+    fn apt_get(self, arguments: &[&str]) -> Result<()> {
+        let environment = "DEBIAN_FRONTEND=noninteractive";
+        let mut command = match self {
+            Self::Already => Command::new("env"),
+            Self::Sudo => {
+                let mut sudo = Command::new("sudo");
+                sudo.args(["-n", "env"]);
+                sudo
+            }
+        };
+        command.args([environment, "apt-get"]).args(arguments).stdin(Stdio::null());
+        println!("{}", faint(format!("apt-get {}", arguments.join(" "))));
+        let status = command.status().context("apt-get did not start; is this Debian?")?;
+        ensure!(status.success(), "apt-get {}: {status}", arguments.join(" "));
+        Ok(())
+    }
+}
+
+fn agreed() -> Result<bool> {
+    if !stdin().is_terminal() || !stdout().is_terminal() {
+        return Ok(false);
+    }
+    print!("Install them now? [Y/n] ");
+    stdout().flush()?;
+    let mut answer = String::new();
+    stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_is_known_by_a_program_or_a_file() {
+        let package = |sign| Package { name: "it", why: "a test", sign };
+        assert!(package("sh").is_there());
+        assert!(package("/proc/self/status").is_there());
+        assert!(!package("no-such-program").is_there());
+        assert!(!package("/no/such/file").is_there());
+    }
+}
