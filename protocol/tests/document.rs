@@ -36,6 +36,19 @@ fn every_variant_stands_in_a_table_with_its_tag_and_fields() {
 }
 
 #[test]
+fn every_number_has_the_bytes_that_stand_beside_it() {
+    let document = document();
+    let (_, table) = document.split_once("| number | bytes |").expect("a table of numbers");
+    let rows: Vec<_> = table.lines().skip(2).take_while(|line| !line.is_empty()).collect();
+    assert!(rows.len() > 4);
+    for row in rows {
+        let cells: Vec<_> = row.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+        let number: u64 = cells[1].replace(',', "").parse().unwrap();
+        assert_eq!(samples::encoded(&number), bytes(cells[2]), "{row}");
+    }
+}
+
+#[test]
 fn every_json_example_is_a_golden_line() {
     let golden = include_str!("golden/json.txt");
     let examples = fenced("json");

@@ -397,6 +397,7 @@ class Client:
 
     def close(self):
         """Ends the connection in an orderly way."""
+        self.stream.settimeout(TIMEOUT_S)
         try:
             self.stream.unwrap()
         except (OSError, ssl.SSLError):

@@ -105,9 +105,13 @@ class Pin(unittest.TestCase):
         kind, _, curve = key.partition(":")
         new = ["-newkey", key if kind == "rsa" else kind]
         new += ["-pkeyopt", f"ec_paramgen_curve:{curve}"] if kind == "ec" else []
-        openssl = lambda *arguments, **more: subprocess.run(
-            ["openssl", *arguments], check=True, capture_output=True, cwd=folder, **more
-        ).stdout
+
+        def openssl(*arguments, **more):
+            command = ["openssl", *arguments]
+            return subprocess.run(
+                command, check=True, capture_output=True, cwd=folder, **more
+            ).stdout
+
         openssl("req", "-x509", *new, "-nodes", "-subj", "/CN=x", "-keyout", "k", "-out", "c")
         public = openssl("x509", "-in", "c", "-noout", "-pubkey")
         spki = openssl("pkey", "-pubin", "-outform", "DER", input=public)
