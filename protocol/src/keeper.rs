@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Admission, GamePlayerId, Goodbye, Hello, List, RequestId, ServerChange, Text, Welcome,
     codec::{Decode, Encode},
+    ids::decimal,
 };
 
 /// The version of the messages of this module.
@@ -60,11 +61,13 @@ pub enum ToKeeper {
     /// Are you there? Answered by `Pong`.
     Ping {
         /// Comes back in the answer.
+        #[serde(with = "decimal")]
         nonce: u64,
     },
     /// The answer to `Ping`.
     Pong {
         /// What the ping said.
+        #[serde(with = "decimal")]
         nonce: u64,
     },
 }
@@ -97,11 +100,13 @@ pub enum FromKeeper {
     /// Are you there? Answered by `Pong`.
     Ping {
         /// Comes back in the answer.
+        #[serde(with = "decimal")]
         nonce: u64,
     },
     /// The answer to `Ping`.
     Pong {
         /// What the ping said.
+        #[serde(with = "decimal")]
         nonce: u64,
     },
 }

@@ -6,14 +6,14 @@ use std::{collections::BTreeMap, fs};
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use protocol::decode;
-use samples::{Sample, Visitor, visit_all};
+use samples::{Sample, Visitor, visit_local, visit_public};
 use serde_json::Value;
 
 #[test]
 fn every_example_is_a_golden_line_and_decodes() {
     let mut examples = Examples(fenced("hex "));
     assert!(!examples.0.is_empty());
-    visit_all(&mut examples);
+    visit_public(&mut examples);
     for (name, _) in &examples.0 {
         assert!(name.starts_with("chunks "), "{name}: no such type");
     }
@@ -32,7 +32,12 @@ fn every_example_of_chunks_is_a_golden_line() {
 
 #[test]
 fn every_variant_stands_in_a_table_with_its_tag_and_fields() {
-    visit_all(&mut Tables(document()));
+    visit_public(&mut Tables(document()));
+}
+
+#[test]
+fn what_stays_on_one_machine_is_nobody_elses_business() {
+    visit_local(&mut Absent(document()));
 }
 
 #[test]
@@ -111,6 +116,14 @@ impl Visitor for Tables {
                 assert!(fields.contains(&format!("`{field}`")), "{}.{name}: {field}", S::NAME);
             }
         }
+    }
+}
+
+struct Absent(String);
+
+impl Visitor for Absent {
+    fn visit<S: Sample>(&mut self) {
+        assert!(!self.0.contains(&format!("`{}`", S::NAME)), "{} is described", S::NAME);
     }
 }
 

@@ -14,17 +14,19 @@ use std::{collections::BTreeSet, env, fmt::Write as _, fs, path::PathBuf};
 
 use data_encoding::HEXLOWER;
 use protocol::{Enrollment, EnrollmentSecret, FromGameClient, Text, ToGameClient, decode};
-use samples::{Sample, Visitor, encoded, visit_all};
+use samples::{Sample, Visitor, encoded, visit_local, visit_public};
 
 #[test]
 fn the_bytes_of_every_message_stay_what_they_are() {
-    visit_all(&mut Bytes);
+    visit_public(&mut Bytes);
+    visit_local(&mut Bytes);
 }
 
 #[test]
 fn the_json_of_every_message_stays_what_it_is() {
     let mut json = Json(String::new());
-    visit_all(&mut json);
+    visit_public(&mut json);
+    visit_local(&mut json);
     compare("json", &json.0);
 }
 

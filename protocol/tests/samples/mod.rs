@@ -1,13 +1,15 @@
 //! At least one value of every variant of every enum that has a form on the wire.
 
+mod local;
 mod messages;
 mod parts;
 
 use std::fmt::Debug;
 
 use protocol::{
-    Admission, Channel, FromGameClient, FromLauncher, Goodbye, Refusal, ServerChange, ServerEvent,
-    ServerProperty, ServerState, Speaker, Text, ToGameClient, ToLauncher, Wire,
+    Admission, Channel, ExitCause, FromGameClient, FromKeeper, FromLauncher, FromOperator, Goodbye,
+    KeeperChange, Refusal, ServerChange, ServerEvent, ServerProperty, ServerState, Speaker, Text,
+    ToGameClient, ToKeeper, ToLauncher, ToOperator, Wire,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -15,7 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub(crate) trait Sample:
     Wire + Clone + Debug + PartialEq + Serialize + DeserializeOwned
 {
-    /// Its name, in the words of `PROTOCOL.md`.
+    /// Its name.
     const NAME: &'static str;
 
     /// Its variants, in the order of their tags.
@@ -35,8 +37,8 @@ pub(crate) trait Visitor {
     fn visit<S: Sample>(&mut self);
 }
 
-/// Lets `visitor` do its thing for every enum.
-pub(crate) fn visit_all(visitor: &mut impl Visitor) {
+/// Lets `visitor` do its thing for every enum that `PROTOCOL.md` describes.
+pub(crate) fn visit_public(visitor: &mut impl Visitor) {
     visitor.visit::<FromGameClient>();
     visitor.visit::<ToGameClient>();
     visitor.visit::<FromLauncher>();
@@ -50,6 +52,16 @@ pub(crate) fn visit_all(visitor: &mut impl Visitor) {
     visitor.visit::<ServerProperty>();
     visitor.visit::<ServerState>();
     visitor.visit::<Admission>();
+}
+
+/// Lets `visitor` do its thing for every enum that stays on one machine.
+pub(crate) fn visit_local(visitor: &mut impl Visitor) {
+    visitor.visit::<ToKeeper>();
+    visitor.visit::<FromKeeper>();
+    visitor.visit::<KeeperChange>();
+    visitor.visit::<ExitCause>();
+    visitor.visit::<FromOperator>();
+    visitor.visit::<ToOperator>();
 }
 
 /// The bytes of `message`.

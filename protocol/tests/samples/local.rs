@@ -1,0 +1,114 @@
+//! Messages that stay on one machine: of keepers and operators.
+
+use protocol::{
+    Admission, BootId, ExitCause, Exited, FromKeeper, FromOperator, GamePlayerId, Goodbye, Hello,
+    KeeperChange, KeeperChanges, LauncherInfo, List, PlayerInfo, RequestId, ServerChange,
+    ServerInfo, ServerState, ToKeeper, ToOperator, UnixMillis, Welcome,
+};
+
+use super::{parts::SERVER, samples, text};
+
+samples! { ToKeeper {
+    Hello: ToKeeper::Hello(hello("game-server-launcher/0.1.0", 1));
+    Attach: ToKeeper::Attach;
+    Report: ToKeeper::Report;
+    Stop: ToKeeper::Stop;
+    Admit: ToKeeper::Admit { request: RequestId(5), player: text("ada") };
+    Dismiss: ToKeeper::Dismiss { player: text("ada") };
+    Say: ToKeeper::Say { speaker: text("ada"), text: text("hello, world") };
+    Kick: ToKeeper::Kick { player: GamePlayerId(2), reason: text("too loud") };
+    Ping: ToKeeper::Ping { nonce: 13 };
+    Pong: ToKeeper::Pong { nonce: 14 };
+} }
+
+samples! { FromKeeper {
+    Welcome: FromKeeper::Welcome(welcome(1));
+    Goodbye: FromKeeper::Goodbye(Goodbye::TakenOver);
+    Changes: FromKeeper::Changes(KeeperChanges {
+        fresh: true,
+        changes: List::first_of([
+            KeeperChange::Server(ServerChange::AllPlayersLeft),
+            KeeperChange::GameProcess { pid: Some(70_000) },
+        ]),
+    });
+    Admitted: FromKeeper::Admitted { request: RequestId(5), admission: Admission::Full };
+    Said: FromKeeper::Said { name: text("Player"), text: text("all aboard") };
+    Exited: FromKeeper::Exited(Exited {
+        cause: ExitCause::Code(1),
+        last_lines: List::first_of([text("out of coal")]),
+    });
+    Ping: FromKeeper::Ping { nonce: 14 };
+    Pong: FromKeeper::Pong { nonce: 13 };
+} }
+
+samples! { KeeperChange {
+    Server: KeeperChange::Server(ServerChange::PlayerLeft { player: GamePlayerId(2) });
+    GameProcess: KeeperChange::GameProcess { pid: Some(70_000) },
+        none: KeeperChange::GameProcess { pid: None };
+    GamePort: KeeperChange::GamePort(3979);
+    Trouble: KeeperChange::Trouble(text("no password was set"));
+} }
+
+samples! { ExitCause {
+    Code: ExitCause::Code(1), negative: ExitCause::Code(-1), least: ExitCause::Code(i32::MIN);
+    Signal: ExitCause::Signal(9);
+    NotStarted: ExitCause::NotStarted { why: text("no such file") };
+    TooSlow: ExitCause::TooSlow;
+    Hung: ExitCause::Hung;
+} }
+
+samples! { FromOperator {
+    Hello: FromOperator::Hello(hello("login-server/0.1.0", 0));
+    InviteLauncher: FromOperator::InviteLauncher {
+        request: RequestId(1), name: text("cellar"), address: Some(text("play.example:9000")),
+    }, anywhere: FromOperator::InviteLauncher {
+        request: RequestId(1), name: text("cellar"), address: None,
+    };
+    ListLaunchers: FromOperator::ListLaunchers { request: RequestId(2) };
+    RevokeLauncher: FromOperator::RevokeLauncher { request: RequestId(3), name: text("cellar") };
+    ListServers: FromOperator::ListServers { request: RequestId(4) };
+    Kick: FromOperator::Kick {
+        request: RequestId(5),
+        server: text("A friendly server"),
+        player: text("Ada"),
+        reason: text("too loud"),
+    };
+} }
+
+samples! { ToOperator {
+    Welcome: ToOperator::Welcome(welcome(0));
+    Goodbye: ToOperator::Goodbye(Goodbye::ShuttingDown);
+    Refused: ToOperator::Refused { request: RequestId(3), why: text("no launcher has this name") };
+    Done: ToOperator::Done { request: RequestId(3) };
+    Invitation: ToOperator::Invitation {
+        request: RequestId(1),
+        enrollment: text("gatehouse-enroll:play.example:9000/…/…"),
+        expires: UnixMillis(1_800_086_400_000),
+    };
+    Launcher: ToOperator::Launcher { request: RequestId(2), launcher: LauncherInfo {
+        name: text("cellar"),
+        key: text("sha256:0123"),
+        enrolled: UnixMillis(1_800_000_000_000),
+        connected: Some(true),
+    } };
+    Server: ToOperator::Server { request: RequestId(4), server: ServerInfo {
+        server: SERVER,
+        title: text("A friendly server"),
+        game: text("openttd"),
+        state: Some(ServerState::Ready),
+        players: List::first_of([PlayerInfo { player: GamePlayerId(2), name: text("Ada") }]),
+    } };
+} }
+
+fn hello(program: &str, version: u16) -> Hello {
+    Hello { program: text(program), lowest: version, highest: version, features: 0 }
+}
+
+fn welcome(version: u16) -> Welcome {
+    Welcome {
+        version,
+        now: UnixMillis(1_800_000_000_000),
+        boot: BootId(0xfedc_ba98_7654_3210),
+        features: 0,
+    }
+}
