@@ -103,6 +103,13 @@ impl Identity {
         self.fingerprint
     }
 
+    /// The certificate of one, with the key of another.
+    #[cfg(test)]
+    pub(crate) fn stolen(owner: &Self, thief: &Self) -> Self {
+        let key = CertifiedKey::new(owner.key.cert.clone(), thief.key.key.clone());
+        Self { key: Arc::new(key), fingerprint: owner.fingerprint }
+    }
+
     pub(crate) fn certified_key(&self) -> Arc<CertifiedKey> {
         self.key.clone()
     }

@@ -39,7 +39,7 @@ use crate::transport::{
 pub struct SecureConnector {
     addresses: Addresses,
     name: String,
-    tls: Arc<ClientConfig>,
+    pub(super) tls: Arc<ClientConfig>,
     quic: quinn::ClientConfig,
 }
 
@@ -145,7 +145,7 @@ impl SecureConnector {
         }
     }
 
-    async fn quic(&self, addr: SocketAddr) -> io::Result<Established> {
+    pub(super) async fn quic(&self, addr: SocketAddr) -> io::Result<Established> {
         let local = match addr {
             SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
@@ -157,7 +157,7 @@ impl SecureConnector {
         over_quic(connection, stream, None, Some(endpoint))
     }
 
-    async fn tls(&self, addr: SocketAddr) -> io::Result<Established> {
+    pub(super) async fn tls(&self, addr: SocketAddr) -> io::Result<Established> {
         let name = ServerName::try_from(self.name.clone()).map_err(io::Error::other)?;
         let stream = TcpStream::connect(addr).await?;
         stream.set_nodelay(true)?;

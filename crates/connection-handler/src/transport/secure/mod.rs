@@ -13,6 +13,8 @@ mod listener;
 mod port;
 mod streams;
 mod tally;
+#[cfg(test)]
+mod tests;
 pub(crate) mod verify;
 
 use std::{sync::Arc, time::Duration};

@@ -29,8 +29,8 @@ pub struct SecurePort {
     tcp: TcpListener,
     quic: Endpoint,
     identity: Identity,
-    config: SecurePortConfig,
-    listeners: HashMap<Vec<u8>, mpsc::Sender<Established>>,
+    pub(super) config: SecurePortConfig,
+    pub(super) listeners: HashMap<Vec<u8>, mpsc::Sender<Established>>,
 }
 
 impl SecurePort {
@@ -82,7 +82,7 @@ impl SecurePort {
         SecurePortHandle { addr: self.addr, quic: self.quic, close_timeout, tasks }
     }
 
-    fn server_config(&self) -> ServerConfig {
+    pub(super) fn server_config(&self) -> ServerConfig {
         let mut config = ServerConfig::builder_with_provider(provider().clone())
             .with_protocol_versions(&[&TLS13])
             .expect("the provider knows TLS 1.3")
@@ -173,5 +173,5 @@ fn quic_server_config(tls: Arc<ServerConfig>) -> quinn::ServerConfig {
 }
 
 /// Finished connections that wait for a handler which is at its limit.
-const MAX_WAITING: usize = 64;
+pub(super) const MAX_WAITING: usize = 64;
 const ATTEMPTS: usize = 16;
