@@ -6,6 +6,8 @@ use std::collections::HashSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Barrier;
+use std::thread;
 use std::time::Duration;
 
 use accounts::{
@@ -98,21 +100,26 @@ async fn two_handles_on_one_file_see_each_others_writes() {
     one.create_account(&name("Karl"), hash(2), NOW).await.unwrap();
 }
 
-#[tokio::test]
-async fn many_may_open_a_new_file_at_once() {
-    let database = Database::new();
-    let tasks: Vec<_> = (0..6)
-        .map(|number| {
-            let path = database.path.clone();
-            tokio::spawn(async move {
-                let store = SqliteStore::open(&path).await.unwrap();
+#[test]
+fn many_may_open_a_new_file_at_once() {
+    for _ in 0..50 {
+        let database = Database::new();
+        let together = Barrier::new(6);
+        let open_and_write = |number: u32| {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            together.wait();
+            runtime.block_on(async {
+                let store = database.open().await;
                 store.create_account(&name(&format!("n{number}")), hash(number), NOW).await.unwrap()
             })
-        })
-        .collect();
-    let mut ids = HashSet::new();
-    for task in tasks {
-        assert!(ids.insert(task.await.unwrap()));
+        };
+        let ids: HashSet<_> = thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..6).map(|number| scope.spawn(move || open_and_write(number))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(ids.len(), 6);
     }
 }
 
@@ -295,6 +302,19 @@ async fn launchers_are_listed_by_name() {
     let names: Vec<_> =
         store.launchers().await.unwrap().iter().map(|record| record.name.to_string()).collect();
     assert_eq!(names, ["a", "b", "C"]);
+}
+
+#[tokio::test]
+async fn any_store_can_be_used_from_a_task_of_its_own() {
+    async fn count_launchers<S: Store>(store: S) -> usize {
+        tokio::spawn(async move { store.launchers().await.unwrap().len() }).await.unwrap()
+    }
+
+    let database = Database::new();
+    let store = database.open().await;
+    store.invite_launcher(&launcher("Hall"), &secret(1), LATER, NOW).await.unwrap();
+    store.enroll_launcher(&secret(1), [9; 32], NOW).await.unwrap();
+    assert_eq!(count_launchers(store).await, 1);
 }
 
 #[tokio::test]

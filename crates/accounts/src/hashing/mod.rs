@@ -127,7 +127,8 @@ impl fmt::Debug for HashQueue {
 pub struct HashQueueConfig {
     /// Threads that hash. Half the processors, at least one: the other half serves who is in.
     pub threads: NonZeroUsize,
-    /// Most jobs that wait; who comes then is told to come back. 512: some ten seconds of work.
+    /// Most jobs that wait; who comes then is told to come back. 512: some fifteen seconds of work
+    /// for one thread, which is as long as a player waits for an answer.
     pub capacity: NonZeroUsize,
     /// Cost of a new hash. Memory in use is this times `threads`.
     pub parameters: HashParameters,

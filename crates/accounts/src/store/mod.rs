@@ -20,6 +20,8 @@ pub use sqlite::SqliteStore;
 /// wrote survives the death of the process and of the machine. Every method ends within a bounded
 /// time, with [`StoreError::Unavailable`] when the store is too busy.
 ///
+/// Logic that keeps something takes any `S: Store`; another database is another implementation.
+///
 /// Every method is atomic; concurrent calls, also from other processes, behave as if they came one
 /// after the other.
 ///
@@ -98,7 +100,8 @@ pub trait Store: Clone + fmt::Debug + Send + Sync + 'static {
 
     /// Uses an invitation: from now on `key` is the launcher of that name.
     ///
-    /// The invitation is used up by success only. Of several calls with one secret, one succeeds.
+    /// The invitation is used up by success only. Of several calls with one secret, one succeeds:
+    /// who did not hear the answer to its first finds out with [`Store::launcher`].
     ///
     /// # Errors
     ///
