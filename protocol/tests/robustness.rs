@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, env, process::Command};
 
 use data_encoding::HEXLOWER;
 use fastrand::Rng;
-use protocol::{DecodeError, FromGameClient, MAX_AFTER_LOGIN, MAX_BEFORE_LOGIN, decode};
+use protocol::{
+    DecodeError, FromGameClient, List, MAX_AFTER_LOGIN, MAX_BEFORE_LOGIN, ServerChange,
+    ServerEvent, ServerEvents, ServerId, ServerProperty, Text, ToGameClient, decode,
+};
 use samples::{Sample, Visitor, encoded, visit_local, visit_public};
 
 /// Inputs for each enum.
@@ -24,18 +27,46 @@ const SEED: &str = "GATEHOUSE_SEED";
 
 #[test]
 fn whatever_arrives_is_decoded_or_refused_within_its_limits() {
+    let this = "whatever_arrives_is_decoded_or_refused_within_its_limits";
+    in_little_memory(this, visit_public);
+}
+
+#[test]
+fn whatever_arrives_from_this_machine_is_decoded_or_refused_within_its_limits() {
+    let this = "whatever_arrives_from_this_machine_is_decoded_or_refused_within_its_limits";
+    in_little_memory(this, visit_local);
+}
+
+#[test]
+fn a_message_above_every_limit_is_too_long() {
+    let bytes = vec![0; MAX_AFTER_LOGIN + 1];
+    assert!(matches!(decode::<FromGameClient>(&bytes), Err(DecodeError::TooLong(_))));
+}
+
+#[test]
+fn the_longest_list_is_decoded_whether_its_elements_are_short_or_long() {
+    let server = ServerId(1);
+    let short = ServerEvent::Disappeared { server };
+    let (key, value) = (Text::lossy(&"k".repeat(32)), Text::lossy(&"v".repeat(64)));
+    let change = ServerChange::Property(ServerProperty::Detail { key, value });
+    for event in [short, ServerEvent::Changed { server, change }] {
+        let events = List::first_of(std::iter::repeat_n(event, 256));
+        let message = ToGameClient::Servers(ServerEvents { fresh: true, events });
+        assert_eq!(decode::<ToGameClient>(&encoded(&message)).unwrap(), message);
+    }
+}
+
+/// Visits in a process that has little memory: this program once more, for the test `this` alone.
+fn in_little_memory(this: &str, visit: fn(&mut Inputs)) {
     if env::var_os(CHILD).is_some() {
         let seed = env::var(SEED).ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-        let mut inputs = Inputs(Rng::with_seed(seed));
-        visit_public(&mut inputs);
-        return visit_local(&mut inputs);
+        return visit(&mut Inputs(Rng::with_seed(seed)));
     }
     let limited = format!("ulimit -v {MEMORY_KIB} && exec \"$0\" \"$@\"");
     let output = Command::new("sh")
         .args(["-c", &limited])
         .arg(env::current_exe().unwrap())
-        .args(["--exact", "whatever_arrives_is_decoded_or_refused_within_its_limits"])
-        .args(["--test-threads", "1", "--nocapture"])
+        .args(["--exact", this, "--test-threads", "1", "--nocapture"])
         .env(CHILD, "1")
         .output()
         .unwrap();
@@ -43,12 +74,6 @@ fn whatever_arrives_is_decoded_or_refused_within_its_limits() {
         + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}:\n{said}", output.status);
     assert!(said.contains("1 passed"), "{said}");
-}
-
-#[test]
-fn a_message_above_every_limit_is_too_long() {
-    let bytes = vec![0; MAX_AFTER_LOGIN + 1];
-    assert!(matches!(decode::<FromGameClient>(&bytes), Err(DecodeError::TooLong(_))));
 }
 
 struct Inputs(Rng);
