@@ -1,0 +1,171 @@
+//! What the operator wants: which servers, and how.
+
+mod file;
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::file::ConfigError;
+pub use crate::keeper::life::Limits;
+
+/// What the launcher needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where everything is kept. Locked by the launcher while it runs.
+    pub data_dir: PathBuf,
+    /// The servers to run.
+    pub servers: Vec<ServerConfig>,
+    /// Written once everything runs.
+    pub ready_file: Option<PathBuf>,
+    /// This program, which is also that of the keepers.
+    pub executable: PathBuf,
+}
+
+/// One game server.
+///
+/// Its keeper reads it anew whenever it starts the game: a change is seen then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerConfig {
+    /// Its name among those of this launcher, and of its folder.
+    pub name: ServerName,
+    /// Which game it runs.
+    pub game: GameKind,
+    /// What players see in the list. None: the name.
+    pub title: Option<protocol::Text<64>>,
+    /// The address on which the game listens.
+    pub bind: IpAddr,
+    /// The port on which the game listens. 0: chosen once and kept.
+    pub port: u16,
+    /// Addresses that players may use. None: the one the login server sees.
+    pub advertise: Vec<IpAddr>,
+    /// The game's program. None: where Debian installs it.
+    pub program: Option<PathBuf>,
+    /// How many players may be in it.
+    pub max_players: u16,
+    /// How long it may take for what, and how often it may crash.
+    pub limits: Limits,
+    /// For OpenTTD only.
+    #[serde(default)]
+    pub openttd: OpenttdConfig,
+}
+
+impl ServerConfig {
+    /// What players see in the list.
+    pub fn title(&self) -> &str {
+        self.title.as_ref().map_or(self.name.as_str(), |title| title.as_str())
+    }
+
+    /// The address at which a process of this host reaches the game.
+    pub fn local_ip(&self) -> IpAddr {
+        match self.bind {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        }
+    }
+}
+
+/// A game that can be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GameKind {
+    /// OpenTTD 13, as Debian packages it.
+    Openttd,
+}
+
+impl GameKind {
+    /// Its name in the list of servers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Openttd => "openttd",
+        }
+    }
+
+    /// Its program, if the operator names no other.
+    pub fn program(self) -> &'static Path {
+        match self {
+            Self::Openttd => Path::new(crate::keeper::openttd::PROGRAM),
+        }
+    }
+
+    /// What to install on Debian.
+    pub fn debian_packages(self) -> &'static str {
+        match self {
+            Self::Openttd => "openttd openttd-opengfx",
+        }
+    }
+}
+
+/// What only OpenTTD knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OpenttdConfig {
+    /// Logarithm of the map's width and height in tiles: 6 to 12.
+    pub map_size: u8,
+    /// What the map is made from. None: by chance.
+    pub seed: Option<u32>,
+    /// What grows there.
+    pub landscape: Landscape,
+    /// When the game begins.
+    pub starting_year: Option<u32>,
+}
+
+impl Default for OpenttdConfig {
+    fn default() -> Self {
+        Self { map_size: 8, seed: None, landscape: Landscape::Temperate, starting_year: None }
+    }
+}
+
+/// What grows on a map of OpenTTD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "they are OpenTTD's names")]
+pub enum Landscape {
+    Temperate,
+    Arctic,
+    Tropic,
+    Toyland,
+}
+
+/// The name of a server among those of its launcher: a folder is called so.
+///
+/// 1 to 32 letters, digits, `-` and `_`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ServerName(String);
+
+impl ServerName {
+    /// The name as a string.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for ServerName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        match (1..=32).contains(&name.len()) && name.chars().all(allowed) {
+            true => Ok(Self(name)),
+            false => Err("a server's name has 1 to 32 letters, digits, '-' and '_'"),
+        }
+    }
+}
+
+impl From<ServerName> for String {
+    fn from(name: ServerName) -> Self {
+        name.0
+    }
+}

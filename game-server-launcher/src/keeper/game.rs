@@ -1,0 +1,23 @@
+//! What every game tells its keeper, whatever it speaks itself.
+
+use protocol::{JoinSecret, ServerChange, Text};
+
+/// Something a game has said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum GameEvent {
+    /// It answers: players can join.
+    Ready,
+    /// It gave a sign of life.
+    Alive,
+    /// Something about it is different.
+    Change(ServerChange),
+    /// Somebody in it said something to all.
+    Said {
+        /// The name the game knows.
+        name: Text<64>,
+        /// What.
+        text: Text<400>,
+    },
+    /// It takes this join secret now, and no other.
+    SecretSet(JoinSecret),
+}

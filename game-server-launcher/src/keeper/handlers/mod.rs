@@ -1,0 +1,4 @@
+//! The kinds of connections of a keeper.
+
+pub(crate) mod launcher;
+pub(crate) mod openttd;

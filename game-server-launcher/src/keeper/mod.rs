@@ -1,0 +1,101 @@
+//! The keeper: the process between a launcher and one game.
+//!
+//! It is the parent of the game, holds its output and its admin connection, restarts it when it
+//! crashes, and goes on doing so when its launcher is gone. A launcher finds it through its Unix
+//! socket. It ends when it is told to, with SIGTERM or by its launcher, after it has stopped the
+//! game. When it is killed, or ends because of a bug, the kernel kills the game at once, so that
+//! no game ever runs without one; the launcher then starts both again.
+
+mod admissions;
+mod game;
+mod handlers;
+pub(crate) mod life;
+mod log;
+pub(crate) mod openttd;
+mod process;
+mod server;
+mod start;
+
+use std::{fs, io, path::PathBuf, time::Duration};
+
+use actix::Actor;
+use anyhow::Context as _;
+use connection_handler::{ConnectionConfig, Drain, IncomingConnectionHandler};
+use tokio::{net::UnixListener, sync::oneshot, time::timeout};
+
+pub(crate) use self::start::check_program;
+use self::{
+    handlers::launcher::LauncherHandler,
+    server::{Keeper, Stop},
+};
+use crate::{Bug, instance::InstanceDir};
+
+/// Keeps the game server in `dir` until its launcher stops it, or `shutdown` resolves.
+///
+/// `executable` is this program. Runs on the main thread of an actix system.
+///
+/// # Errors
+///
+/// When another keeper does that already, or the folder cannot be used; [`Bug`] when the central
+/// actor has ended unexpectedly.
+pub async fn run(
+    dir: PathBuf,
+    executable: PathBuf,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    // Fails for who is the leader of a group, and then has nobody to leave.
+    let _ = rustix::process::setsid();
+    let dir = InstanceDir::at(dir);
+    let _lock = lock(&dir).await?;
+    let server = dir.server()?;
+    let listener = listen(&dir).context("cannot listen on keeper.sock")?;
+
+    let (over, until_over) = oneshot::channel();
+    let keeper = Keeper::new(dir, executable, &server, over).start();
+    let config = ConnectionConfig { max_connections: 64, ..ConnectionConfig::default() };
+    let incoming =
+        IncomingConnectionHandler::new(LauncherHandler, listener, keeper.clone(), config).start();
+    tracing::info!(server = %server.name, "keeping");
+
+    let stop = async {
+        shutdown.await;
+        tracing::info!("stopping the game");
+        keeper.do_send(Stop);
+        std::future::pending::<()>().await;
+    };
+    let over = tokio::select! {
+        over = until_over => over,
+        () = stop => unreachable!("it is pending"),
+    };
+    over.map_err(|_| Bug("the central actor of the keeper has ended"))?;
+    let goodbye = Drain { patience: Duration::ZERO };
+    // Who does not take the goodbye within that time does not get it.
+    let _ = timeout(GOODBYE_WITHIN, incoming.send(goodbye)).await;
+    tracing::info!("the game is stopped");
+    Ok(())
+}
+
+/// Waits for a moment: a launcher may be looking whether somebody holds the lock.
+async fn lock(dir: &InstanceDir) -> anyhow::Result<fs::File> {
+    let waiting = {
+        let dir = dir.clone();
+        tokio::task::spawn_blocking(move || dir.wait_for_lock())
+    };
+    let path = dir.path().display();
+    let lock = timeout(LOCK_WITHIN, waiting).await;
+    let lock = lock.with_context(|| format!("another keeper has {path}"))?;
+    lock?.with_context(|| format!("cannot lock {path}"))
+}
+
+/// Whoever holds the lock owns the socket: one that exists is left over.
+fn listen(dir: &InstanceDir) -> io::Result<UnixListener> {
+    let socket = dir.socket()?;
+    match fs::remove_file(socket.as_path()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    UnixListener::bind(socket.as_path())
+}
+
+const LOCK_WITHIN: Duration = Duration::from_secs(2);
+const GOODBYE_WITHIN: Duration = Duration::from_secs(2);

@@ -1,0 +1,136 @@
+//! The process of a game: how it is started, ended, and how its end is noticed.
+
+use std::{
+    ffi::OsString,
+    io,
+    os::{fd::OwnedFd, unix::process::ExitStatusExt as _},
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use protocol::{ExitCause, Text};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::{
+    process::{Child, Command},
+    sync::oneshot,
+    time::timeout,
+};
+
+use super::log::{GameLog, LastLines};
+
+/// Which start of the game this is: counted by its keeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StartId(pub(crate) u64);
+
+/// What to run.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
+    pub(crate) arguments: Vec<OsString>,
+    /// Where it runs, and what it takes for its home.
+    pub(crate) dir: PathBuf,
+}
+
+/// A process that runs, or has ended and was not yet said to.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pid: u32,
+    /// Means this process even if its id is that of another one meanwhile.
+    handle: OwnedFd,
+}
+
+/// The end of a process.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) cause: ExitCause,
+    pub(crate) last_lines: LastLines,
+}
+
+impl Process {
+    /// Starts `program`, with its output going to `log`. `executable` is this program: it becomes
+    /// the other one after it has arranged that this does not outlive us.
+    ///
+    /// Must be called on the main thread: the game lives as long as the thread that starts it.
+    ///
+    /// # Errors
+    ///
+    /// When no process can be made.
+    pub(crate) fn spawn(
+        program: &Program,
+        executable: &Path,
+        log: GameLog,
+    ) -> io::Result<(Self, Running)> {
+        let (output, output_writer) = io::pipe()?;
+        let child = Command::new(executable)
+            .args(["exec", "--parent", &std::process::id().to_string(), "--"])
+            .arg(&program.path)
+            .args(&program.arguments)
+            .env_clear()
+            .env("HOME", &program.dir)
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/games")
+            .env("LANG", "C.UTF-8")
+            .current_dir(&program.dir)
+            .stdin(Stdio::null())
+            .stdout(output_writer.try_clone()?)
+            .stderr(output_writer)
+            .kill_on_drop(true)
+            .spawn()?;
+        let pid = child.id().ok_or_else(|| io::Error::other("the process has no id"))?;
+        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let handle = pidfd_open(raw.ok_or(io::ErrorKind::InvalidData)?, PidfdFlags::empty())?;
+        let last_lines = log.follow(output)?;
+        Ok((Self { pid, handle }, Running { child, last_lines }))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends SIGKILL.
+    pub(crate) fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Fails only for a process that has ended, and then there is nothing to do.
+        if let Err(error) = pidfd_send_signal(&self.handle, signal) {
+            tracing::debug!(%error, pid = self.pid, "no signal sent");
+        }
+    }
+}
+
+/// A process whose end is still to be awaited.
+#[derive(Debug)]
+pub(crate) struct Running {
+    child: Child,
+    last_lines: oneshot::Receiver<LastLines>,
+}
+
+impl Running {
+    /// Waits for the end.
+    pub(crate) async fn ended(mut self) -> Ended {
+        let cause = match self.child.wait().await {
+            Ok(status) => cause(status),
+            Err(error) => ExitCause::NotStarted { why: Text::lossy(&error.to_string()) },
+        };
+        // Somebody the game has started may still hold its output.
+        let last_lines = timeout(LAST_LINES_WITHIN, self.last_lines).await;
+        let last_lines = last_lines.ok().and_then(Result::ok).unwrap_or_default();
+        Ended { cause, last_lines }
+    }
+}
+
+fn cause(status: ExitStatus) -> ExitCause {
+    match status.signal() {
+        Some(signal) => ExitCause::Signal(signal),
+        None => ExitCause::Code(status.code().unwrap_or_default()),
+    }
+}
+
+const LAST_LINES_WITHIN: Duration = Duration::from_secs(1);

@@ -1,0 +1,427 @@
+//! The central actor of a keeper: one game, its launcher, and what ties them together.
+
+use std::{
+    collections::HashMap,
+    mem,
+    net::SocketAddr,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use connection_handler::{
+    ConnectionConfig, Drain, OutgoingConnectionHandler, Peer, PeerId, transport::tcp::TcpConnector,
+};
+use protocol::{
+    BootId, ExitCause, Exited, FromKeeper, GamePlayerId, Goodbye, KeeperChange, KeeperChanges,
+    List, ServerChange, ServerProperty, ServerState, Text,
+};
+use tokio::{sync::oneshot, time::MissedTickBehavior};
+
+use super::{
+    admissions::{self, Admissions},
+    game::GameEvent,
+    handlers::{
+        launcher::{Launcher, LauncherState},
+        openttd::{OpenttdAdmin, OpenttdHandler, ToOpenttd},
+    },
+    life::{self, Life, Means},
+    openttd::World,
+    process::{Ended, Process, StartId},
+    start::{self, Prepared, Started},
+};
+use crate::{config::ServerConfig, instance::InstanceDir, listing::Listing, secrets};
+
+/// The central actor of a keeper.
+pub(crate) struct Keeper {
+    dir: InstanceDir,
+    executable: PathBuf,
+    max_players: usize,
+    pub(crate) boot: BootId,
+    life: Life,
+    admissions: Admissions,
+    pub(crate) launchers: HashMap<PeerId, Launcher>,
+    /// The game that runs, or is being started.
+    pub(crate) game: Option<Game>,
+    starts: u64,
+    /// How the game was to be ended while its process was still being made.
+    end_wanted: Option<Means>,
+    listing: Listing,
+    game_pid: Option<u32>,
+    port: Option<u16>,
+    trouble: Text<256>,
+    /// What became different since the launcher was told.
+    changes: Vec<KeeperChange>,
+    /// Told when the keeper has nothing left to do.
+    over: Option<oneshot::Sender<Over>>,
+    next_ping: Instant,
+}
+
+/// A keeper has nothing left to do: its game was stopped.
+#[derive(Debug)]
+pub(crate) struct Over;
+
+/// One start of the game.
+pub(crate) struct Game {
+    pub(crate) start: StartId,
+    pub(crate) admin_password: String,
+    pub(crate) world: World,
+    pub(crate) admin: Option<OpenttdAdmin>,
+    process: Option<Process>,
+    connector: Option<Addr<OutgoingConnectionHandler<OpenttdHandler, TcpConnector>>>,
+}
+
+impl Keeper {
+    /// A keeper of the game server in `dir`, which tells `over` when it has nothing left to do.
+    pub(crate) fn new(
+        dir: InstanceDir,
+        executable: PathBuf,
+        server: &ServerConfig,
+        over: oneshot::Sender<Over>,
+    ) -> Self {
+        Self {
+            dir,
+            executable,
+            max_players: server.max_players.into(),
+            boot: BootId(secrets::random_u64()),
+            life: Life::new(server.limits),
+            admissions: Admissions::new(secrets::join_secret()),
+            launchers: HashMap::new(),
+            game: None,
+            starts: 0,
+            end_wanted: None,
+            listing: Listing::default(),
+            game_pid: None,
+            port: None,
+            trouble: Text::default(),
+            changes: Vec::new(),
+            over: Some(over),
+            next_ping: Instant::now(),
+        }
+    }
+
+    /// Something happens to the game's process.
+    pub(crate) fn live(&mut self, event: life::Event, now: Instant, ctx: &mut Context<Self>) {
+        for effect in self.life.apply(event, now) {
+            match effect {
+                life::Effect::Spawn => self.spawn(ctx),
+                life::Effect::End(means) => self.end(means),
+                life::Effect::State(state) => self.state(state),
+                life::Effect::Trouble(trouble) => self.trouble(trouble),
+                life::Effect::Report(cause) => tracing::warn!(%cause, "the game has ended"),
+                life::Effect::Over => {
+                    if let Some(over) = self.over.take() {
+                        self.flush();
+                        self.tell_everybody(&FromKeeper::Goodbye(Goodbye::ShuttingDown));
+                        // Nobody waits for it only if the process is about to end anyway.
+                        let _ = over.send(Over);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Something happens to who may come in.
+    pub(crate) fn admit(&mut self, event: admissions::Event, now: Instant) {
+        for effect in self.admissions.apply(event, now, &mut secrets::join_secret) {
+            match effect {
+                admissions::Effect::Set(secret) => {
+                    self.with_game(|game| game.world.set_secret(&secret));
+                }
+                admissions::Effect::Answer { request, admission } => {
+                    self.tell_launcher(FromKeeper::Admitted { request, admission });
+                }
+            }
+        }
+    }
+
+    /// The game has said something.
+    pub(crate) fn game_said(&mut self, event: GameEvent, now: Instant, ctx: &mut Context<Self>) {
+        match event {
+            GameEvent::Ready => {
+                self.live(life::Event::Ready, now, ctx);
+                self.admit(admissions::Event::GameReady, now);
+            }
+            GameEvent::Alive => self.live(life::Event::Alive, now, ctx),
+            GameEvent::Change(change) => self.change(change),
+            GameEvent::Said { name, text } => self.tell_launcher(FromKeeper::Said { name, text }),
+            GameEvent::SecretSet(secret) => self.admit(admissions::Event::Confirmed(secret), now),
+        }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.game.as_ref().is_some_and(|game| game.world.player_count() >= self.max_players)
+    }
+
+    pub(crate) fn say(&mut self, speaker: &str, text: &str) {
+        self.with_game(|game| [game.world.say(speaker, text)]);
+    }
+
+    pub(crate) fn kick(&mut self, player: GamePlayerId, reason: &str) {
+        self.with_game(|game| game.world.kick(player, reason));
+    }
+
+    /// Tells the launcher what became different since the last time.
+    pub(crate) fn flush(&mut self) {
+        for changes in in_lists(mem::take(&mut self.changes), false) {
+            self.tell_launcher(FromKeeper::Changes(changes));
+        }
+    }
+
+    /// All that is known, as changes.
+    pub(crate) fn snapshot(&self) -> impl Iterator<Item = KeeperChanges> + use<> {
+        let mut all: Vec<_> = self.port.map(KeeperChange::GamePort).into_iter().collect();
+        all.push(KeeperChange::GameProcess { pid: self.game_pid });
+        all.push(KeeperChange::Trouble(self.trouble.clone()));
+        all.extend(self.listing.snapshot().into_iter().map(KeeperChange::Server));
+        in_lists(all, true)
+    }
+
+    fn tell_launcher(&self, message: FromKeeper) {
+        let attached = |launcher: &&Launcher| launcher.state == LauncherState::Attached;
+        if let Some(launcher) = self.launchers.values().find(attached) {
+            launcher.send(message);
+        }
+    }
+
+    fn tell_everybody(&self, message: &FromKeeper) {
+        Peer::send_to_all(self.launchers.values(), message.clone());
+    }
+
+    /// Says something to the game, if it listens.
+    fn with_game<I>(&mut self, say: impl FnOnce(&mut Game) -> I)
+    where
+        I: IntoIterator<Item = ToOpenttd>,
+    {
+        let Some(game) = &mut self.game else { return };
+        let messages = say(game);
+        if let Some(admin) = &game.admin {
+            messages.into_iter().for_each(|message| admin.send(message));
+        }
+    }
+
+    fn state(&mut self, state: ServerState) {
+        tracing::info!(?state, "the game");
+        self.change(ServerChange::Property(ServerProperty::State(state)));
+    }
+
+    fn trouble(&mut self, trouble: Text<256>) {
+        if trouble == self.trouble {
+            return;
+        }
+        if !trouble.is_empty() {
+            tracing::warn!(?trouble, "the game has a problem");
+        }
+        self.trouble = trouble.clone();
+        self.changes.push(KeeperChange::Trouble(trouble));
+    }
+
+    fn change(&mut self, change: ServerChange) {
+        if self.listing.apply(&change) {
+            self.changes.push(KeeperChange::Server(change));
+        }
+    }
+
+    fn game_process(&mut self, pid: Option<u32>) {
+        self.game_pid = pid;
+        self.changes.push(KeeperChange::GameProcess { pid });
+    }
+
+    fn spawn(&mut self, ctx: &mut Context<Self>) {
+        self.starts += 1;
+        self.end_wanted = None;
+        let start = StartId(self.starts);
+        self.game = Some(Game {
+            start,
+            admin_password: String::new(),
+            world: World::default(),
+            admin: None,
+            process: None,
+            connector: None,
+        });
+        let (keeper, dir) = (ctx.address(), self.dir.clone());
+        actix::spawn(start::run(start, dir, self.executable.clone(), keeper));
+    }
+
+    fn end(&mut self, means: Means) {
+        self.end_wanted = Some(means);
+        let Some(game) = &mut self.game else { return };
+        let Some(process) = &game.process else { return };
+        match (means, &game.admin) {
+            (Means::Command, Some(admin)) => {
+                game.world.quit().into_iter().for_each(|message| admin.send(message));
+            }
+            (Means::Command, None) | (Means::Terminate, _) => process.terminate(),
+            (Means::Kill, _) => process.kill(),
+        }
+    }
+
+    fn started(&mut self, prepared: Prepared, process: Process, ctx: &mut Context<Self>) {
+        let Prepared { server, port, admin, admin_password, .. } = prepared;
+        tracing::info!(pid = process.pid(), port, "the game is started");
+        self.max_players = server.max_players.into();
+        self.port = Some(port);
+        self.changes.push(KeeperChange::GamePort(port));
+        self.game_process(Some(process.pid()));
+        let max_players = ServerProperty::MaxPlayers(server.max_players);
+        self.change(ServerChange::Property(max_players));
+        if let Some(game) = &mut self.game {
+            game.admin_password = admin_password;
+            game.process = Some(process);
+            game.connector = Some(connect(game.start, admin, ctx));
+        }
+        if let Some(means) = self.end_wanted {
+            self.end(means);
+        }
+    }
+
+    fn ended(&mut self, ended: Ended, now: Instant, ctx: &mut Context<Self>) {
+        let Ended { cause, last_lines } = ended;
+        for line in &last_lines {
+            tracing::info!(?line, "last lines of the game");
+        }
+        if let Some(connector) = self.game.take().and_then(|game| game.connector) {
+            connector.do_send(Drain { patience: Duration::ZERO });
+        }
+        self.change(ServerChange::AllPlayersLeft);
+        self.game_process(None);
+        let last_lines = List::first_of(last_lines);
+        self.tell_launcher(FromKeeper::Exited(Exited { cause: cause.clone(), last_lines }));
+        self.admit(admissions::Event::GameLost, now);
+        self.live(life::Event::Exited(cause), now, ctx);
+    }
+
+    fn ping_game(&mut self, now: Instant) {
+        if now >= self.next_ping {
+            self.next_ping = now + PING_EVERY;
+            self.with_game(|game| game.world.ping());
+        }
+    }
+}
+
+impl Actor for Keeper {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        actix::spawn(tick(ctx.address()));
+        self.live(life::Event::Start, Instant::now(), ctx);
+    }
+}
+
+/// Time has passed.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Tick;
+
+impl Handler<Tick> for Keeper {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        self.live(life::Event::Tick, now, ctx);
+        self.admit(admissions::Event::Tick, now);
+        self.ping_game(now);
+        self.flush();
+    }
+}
+
+/// The keeper is asked to stop its game and to end.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Stop;
+
+impl Handler<Stop> for Keeper {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+        self.live(life::Event::Stop, Instant::now(), ctx);
+        self.flush();
+    }
+}
+
+impl Handler<Started> for Keeper {
+    type Result = ();
+
+    fn handle(&mut self, message: Started, ctx: &mut Context<Self>) {
+        let Started { start, result } = message;
+        if self.game.as_ref().is_none_or(|game| game.start != start) {
+            return;
+        }
+        match result {
+            Ok((prepared, process)) => self.started(*prepared, process, ctx),
+            Err(error) => {
+                tracing::error!(error = %format_args!("{error:#}"), "the game cannot be started");
+                let why = Text::lossy(&format!("{error:#}"));
+                let cause = ExitCause::NotStarted { why };
+                let ended = Ended { cause, last_lines: std::collections::VecDeque::new() };
+                self.ended(ended, Instant::now(), ctx);
+            }
+        }
+        self.flush();
+    }
+}
+
+/// The process of a start has ended.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct GameEnded {
+    pub(crate) start: StartId,
+    pub(crate) ended: Ended,
+}
+
+impl Handler<GameEnded> for Keeper {
+    type Result = ();
+
+    fn handle(&mut self, message: GameEnded, ctx: &mut Context<Self>) {
+        if self.game.as_ref().is_some_and(|game| game.start == message.start) {
+            self.ended(message.ended, Instant::now(), ctx);
+            self.flush();
+        }
+    }
+}
+
+fn connect(
+    start: StartId,
+    admin: SocketAddr,
+    ctx: &mut Context<Keeper>,
+) -> Addr<OutgoingConnectionHandler<OpenttdHandler, TcpConnector>> {
+    let config = ConnectionConfig {
+        reconnect_delay: Some(Duration::from_millis(50)),
+        max_reconnect_delay: Duration::from_millis(500),
+        ..ConnectionConfig::default()
+    };
+    let connector = TcpConnector { addr: admin };
+    OutgoingConnectionHandler::new(OpenttdHandler { start }, connector, ctx.address(), config)
+        .start()
+}
+
+/// As many lists as it takes. The first one is `fresh`, if they are.
+fn in_lists(
+    changes: Vec<KeeperChange>,
+    fresh: bool,
+) -> impl Iterator<Item = KeeperChanges> + use<> {
+    let mut changes = changes.into_iter().peekable();
+    let mut fresh = fresh;
+    std::iter::from_fn(move || {
+        changes.peek()?;
+        let list = List::first_of(changes.by_ref().take(MAX_LIST));
+        Some(KeeperChanges { fresh: mem::take(&mut fresh), changes: list })
+    })
+}
+
+/// Lets the actor know that time passes, as a message among others.
+async fn tick(keeper: Addr<Keeper>) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while keeper.send(Tick).await.is_ok() {
+        interval.tick().await;
+    }
+}
+
+/// The shortest pause before a restart is several times as long.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Several of them are unanswered before a game is called silent.
+const PING_EVERY: Duration = Duration::from_secs(5);
+
+const MAX_LIST: usize = 256;

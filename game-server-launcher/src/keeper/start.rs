@@ -1,0 +1,140 @@
+//! Starting the game: files and ports first, which may block, then the process.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use actix::{Addr, Message};
+use anyhow::{Context as _, bail};
+
+use super::{
+    log::GameLog,
+    openttd::StartFiles,
+    process::{Process, Program, Running, StartId},
+    server::{GameEnded, Keeper},
+};
+use crate::{atomic_file, config::ServerConfig, instance::InstanceDir, port, secrets};
+
+/// All that was decided for one start.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) server: ServerConfig,
+    /// Where players reach the game.
+    pub(crate) port: u16,
+    /// Where the keeper does.
+    pub(crate) admin: SocketAddr,
+    pub(crate) admin_password: String,
+    program: Program,
+}
+
+/// A start was tried.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Started {
+    pub(crate) start: StartId,
+    pub(crate) result: anyhow::Result<(Box<Prepared>, Process)>,
+}
+
+/// Starts the game, and tells `keeper` that it runs, and that it has ended.
+///
+/// Runs on the main thread: the game lives as long as the thread that has started it.
+pub(crate) async fn run(
+    start: StartId,
+    dir: InstanceDir,
+    executable: PathBuf,
+    keeper: Addr<Keeper>,
+) {
+    let result = begin(&dir, &executable).await;
+    let (result, running) = match result {
+        Ok((prepared, process, running)) => (Ok((Box::new(prepared), process)), Some(running)),
+        Err(error) => (Err(error), None),
+    };
+    keeper.do_send(Started { start, result });
+    if let Some(running) = running {
+        let ended = running.ended().await;
+        note_pid(dir, None).await;
+        keeper.do_send(GameEnded { start, ended });
+    }
+}
+
+async fn begin(
+    dir: &InstanceDir,
+    executable: &Path,
+) -> anyhow::Result<(Prepared, Process, Running)> {
+    let of = dir.clone();
+    let prepared = tokio::task::spawn_blocking(move || prepare(&of)).await??;
+    let log = GameLog::new(dir.game_log());
+    let (process, running) = Process::spawn(&prepared.program, executable, log)
+        .with_context(|| format!("cannot run {}", executable.display()))?;
+    note_pid(dir.clone(), Some(process.pid())).await;
+    Ok((prepared, process, running))
+}
+
+fn prepare(dir: &InstanceDir) -> anyhow::Result<Prepared> {
+    let server = dir.server()?;
+    check_program(&server)?;
+    let port = game_port(dir, &server)?;
+    let game = SocketAddr::new(server.bind, port);
+    // OpenTTD listens for its admin port where it listens for players.
+    let admin_ip = server.local_ip();
+    let admin = SocketAddr::new(admin_ip, port::free_port(admin_ip)?);
+    let admin_password = secrets::alphanumeric(ADMIN_PASSWORD_LENGTH);
+    let game_dir = dir.game_dir();
+    atomic_file::create_dir(&game_dir)?;
+    let files = StartFiles {
+        server: &server,
+        dir: &game_dir,
+        game,
+        admin_port: admin.port(),
+        admin_password: &admin_password,
+        first_secret: &secrets::alphanumeric(ADMIN_PASSWORD_LENGTH),
+    };
+    let program = files.write().context("cannot write the game's configuration")?;
+    Ok(Prepared { server, port, admin, admin_password, program })
+}
+
+/// A program that is missing is said so in words that help.
+pub(crate) fn check_program(server: &ServerConfig) -> anyhow::Result<()> {
+    let program = server.program.as_deref().unwrap_or_else(|| server.game.program());
+    if !program.is_file() {
+        let packages = server.game.debian_packages();
+        bail!("{} is missing: apt install {packages}", program.display());
+    }
+    Ok(())
+}
+
+/// The configured port, or the one that was chosen once.
+fn game_port(dir: &InstanceDir, server: &ServerConfig) -> anyhow::Result<u16> {
+    let mut instance = dir.instance()?;
+    let port = match (server.port, instance.chosen_port) {
+        (0, Some(port)) => port,
+        (0, None) => {
+            let port = port::free_port(server.bind).context("no port is free")?;
+            instance.chosen_port = Some(port);
+            port
+        }
+        (port, _) => port,
+    };
+    instance.port = Some(port);
+    dir.store(&instance)?;
+    Ok(port)
+}
+
+/// Leaves a note for people. Nobody depends on it.
+async fn note_pid(dir: InstanceDir, game_pid: Option<u32>) {
+    let note = move || {
+        let mut instance = dir.instance()?;
+        instance.keeper_pid = Some(std::process::id());
+        instance.game_pid = game_pid;
+        dir.store(&instance)
+    };
+    match tokio::task::spawn_blocking(note).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the process id is not noted"),
+        Err(error) => tracing::warn!(%error, "the process id is not noted"),
+    }
+}
+
+/// What OpenTTD's password field holds.
+const ADMIN_PASSWORD_LENGTH: usize = 32;
