@@ -62,8 +62,8 @@ impl Output {
     /// Prints an event, at once.
     pub(crate) fn event(self, event: &Event) -> Result<(), Failure> {
         if self.json {
-            let line = serde_json::to_string(event)
-                .map_err(|error| Failure::failed("output", error))?;
+            let line =
+                serde_json::to_string(event).map_err(|error| Failure::failed("output", error))?;
             return self.line(line);
         }
         self.line(event)

@@ -1,0 +1,69 @@
+//! What each command does.
+
+mod account;
+mod chat;
+mod join;
+mod servers;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use crate::{
+    args::{Args, Command, Global},
+    failure::Failure,
+    link::{Link, Request},
+    output::{Event, Output},
+    place::Place,
+};
+
+/// Does what was asked for.
+pub(crate) async fn run(args: Args, output: Output) -> Result<ExitCode, Failure> {
+    let Args { global, command } = args;
+    match command {
+        Command::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "gatehouse", &mut script);
+            output.line(String::from_utf8_lossy(&script).trim_end())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Join { server, chat_stdin, command } => {
+            join::join(global, join::Wanted { server, chat_stdin, command }, output).await
+        }
+        other => simple(global, other, output).await.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+async fn simple(global: Global, command: Command, output: Output) -> Result<(), Failure> {
+    let mut place = Place::new(global)?;
+    match command {
+        Command::Register(credentials) => account::register(&mut place, credentials, output).await,
+        Command::Login(credentials) => account::log_in(&mut place, credentials, output).await,
+        Command::Logout => account::log_out(&mut place, output).await,
+        Command::Servers { watch: false } => servers::show(&mut place, output).await,
+        Command::Servers { watch: true } => servers::watch(&mut place, output).await,
+        Command::Leave => leave(&mut place, output).await,
+        Command::Chat { channel, text: Some(text) } => {
+            chat::say(&mut place, channel.into(), &text, output).await
+        }
+        Command::Chat { channel, text: None } => {
+            chat::talk(&mut place, channel.into(), output).await
+        }
+        Command::Ping => ping(&mut place, output).await,
+        Command::Join { .. } | Command::Completion { .. } => Ok(()),
+    }
+}
+
+async fn ping(place: &mut Place, output: Output) -> Result<(), Failure> {
+    let mut link = Link::short(place).await?;
+    let rtt_ms = link.request(Request::Ping).await?.unwrap_or_default();
+    link.close().await;
+    output.event(&Event::Ping { rtt_ms })
+}
+
+async fn leave(place: &mut Place, output: Output) -> Result<(), Failure> {
+    let mut link = Link::short(place).await?;
+    link.request(Request::Leave).await?;
+    link.close().await;
+    output.event(&Event::Left)
+}

@@ -1,0 +1,91 @@
+//! `register`, `login`, `logout`.
+
+use game_client::{Client, RequestError};
+use protocol::{LoggedIn, Refusal, Text};
+
+use crate::{
+    args::Credentials,
+    control::ControlClient,
+    failure::Failure,
+    link::{Link, Request},
+    output::{Event, Output},
+    place::Place,
+    profile::StoredSession,
+    prompt,
+};
+
+pub(super) async fn register(
+    place: &mut Place,
+    credentials: Credentials,
+    output: Output,
+) -> Result<(), Failure> {
+    let (client, name, password) = prepare(place, credentials, true).await?;
+    let logged_in = client.register(name, password).await?;
+    let name = finish(place, client, logged_in).await?;
+    output.event(&Event::Registered { name })
+}
+
+pub(super) async fn log_in(
+    place: &mut Place,
+    credentials: Credentials,
+    output: Output,
+) -> Result<(), Failure> {
+    let (client, name, password) = prepare(place, credentials, false).await?;
+    let logged_in = client.log_in(name, password).await?;
+    let name = finish(place, client, logged_in).await?;
+    output.event(&Event::LoggedIn { name })
+}
+
+pub(super) async fn log_out(place: &mut Place, output: Output) -> Result<(), Failure> {
+    let done = match Link::short(place).await {
+        Ok(mut link) => link.request(Request::LogOut).await,
+        Err(failure) => Err(failure),
+    };
+    match done {
+        Ok(_) => {}
+        // Then there is nothing to end any more.
+        Err(failure) if failure == Refusal::SessionEnded.into() => {}
+        Err(failure) => return Err(failure),
+    }
+    if place.remembered.is_some() {
+        place.store(None)?;
+    }
+    output.event(&Event::LoggedOut)
+}
+
+/// Everything that can be wrong before a person has to type a password comes before that.
+async fn prepare(
+    place: &mut Place,
+    credentials: Credentials,
+    new: bool,
+) -> Result<(Client, Text<64>, protocol::Password), Failure> {
+    let Credentials { name, password_stdin } = credentials;
+    let name = Text::parse(name).map_err(|error| Failure::usage("invalid_name", error))?;
+    if ControlClient::connect(place).await?.is_some() {
+        let message = "`gatehouse join` runs in this profile, and would lose its session";
+        return Err(Failure::failed("join_running", message).hint("end it with `gatehouse leave`"));
+    }
+    let config = place.config().await?;
+    // Whoever types slowly must not find the connection gone: it is made again for the request.
+    if !password_stdin {
+        Client::connect(config.clone()).await?.0.close().await;
+    }
+    let password = prompt::password(password_stdin, new).await?;
+    let (client, _events) = Client::connect(config).await?;
+    Ok((client, name, password))
+}
+
+async fn finish(place: &mut Place, client: Client, logged_in: LoggedIn) -> Result<String, Failure> {
+    let LoggedIn { name, token, on_server, .. } = logged_in;
+    let name = name.to_string();
+    let stored = StoredSession { name: name.clone(), token, joined: on_server };
+    if let Err(failure) = place.store(Some(stored)) {
+        // Nobody could continue or end a session that is stored nowhere.
+        if let Err(RequestError::Refused(refusal)) = client.log_out().await {
+            tracing::debug!(%refusal, "the session that cannot be stored was not ended");
+        }
+        return Err(failure);
+    }
+    client.close().await;
+    Ok(name)
+}
