@@ -1,0 +1,96 @@
+//! The whole way once: from an account to a real game and out of it again.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tests::{
+    Display, Event, Launcher, LauncherOptions, Process, World, list_of, visible_client,
+    write_client_config,
+};
+
+#[test]
+fn a_player_joins_a_real_game_is_seen_in_it_chats_and_leaves() -> Result<()> {
+    let world = World::new()?;
+    let login_server = world.login_server()?;
+    let _launcher = Launcher::start(&world, &login_server, &LauncherOptions::default())?;
+
+    let bob = world.player(&login_server, "bob")?;
+    bob.register(&world)?;
+    let mut list = bob.watch(&world)?;
+    let server = list.events.wait("the server, ready", SOON, Event::is_ready)?;
+    assert_eq!(server.text("game"), "openttd");
+    assert_eq!(list_of(&server.0["players"]), [""; 0]);
+
+    let ann = world.player(&login_server, "ann")?;
+    let registered = ann.register(&world)?;
+    assert!(registered.iter().any(|e| e.kind() == "registered" && e.text("name") == "ann"));
+    ann.log_in(&world)?;
+    assert!(ann.run(&world, &["servers"], None)?.iter().any(Event::is_ready));
+
+    let mut game = ann.join_headless(&world, "openttd")?;
+    let joined = game.events.kind("joined", SOON)?;
+    assert_eq!(joined.text("server"), server.text("server"));
+    assert_eq!(joined.text("secret").len(), 20, "a random code of 20 characters");
+    list.events.wait("ann in the game", SOON, |event| event.has_player("ann"))?;
+
+    bob.elsewhere(&world, "lobby")?.log_in(&world)?;
+    let lobby = bob.elsewhere(&world, "lobby")?;
+    lobby.run(&world, &["chat", "--channel", "lobby", "who is there?"], None)?;
+    let chat = game.events.wait("the lobby", SOON, |event| event.says("who is there?"))?;
+    assert_eq!((chat.text("channel"), chat.text("from")), ("lobby", "bob"));
+
+    game.signal(tests::Signal::TERM);
+    game.events.kind("left", SOON)?;
+    list.events.wait("ann gone", SOON, |e| e.kind() == "server" && !e.has_player("ann"))?;
+    Ok(())
+}
+
+#[test]
+fn what_is_typed_in_the_real_game_is_read_at_the_login_server_and_back() -> Result<()> {
+    let world = World::new()?;
+    let login_server = world.login_server()?;
+    let _launcher = Launcher::start(&world, &login_server, &LauncherOptions::default())?;
+    let display = Display::start(&world.scope)?;
+
+    let bob = world.player(&login_server, "bob")?;
+    bob.register(&world)?;
+    let mut list = bob.watch(&world)?;
+    list.events.wait("the server, ready", SOON, Event::is_ready)?;
+    let phone = bob.elsewhere(&world, "phone")?;
+    phone.log_in(&world)?;
+    let mut phone = phone.start(&world, &["join", "openttd", "--chat-stdin"])?;
+    phone.events.kind("joined", SOON)?;
+
+    let ann = world.player(&login_server, "ann")?;
+    ann.register(&world)?;
+    let game = visible_client(&write_client_config(&ann.profile, "ann")?);
+    let mut command = ann.command(&world, &["join", "openttd", "--"])?;
+    display.put_into(command.args(game));
+    let mut game = Process::start(&world.scope, "ann-join", command, tests::Stdio::Events)?;
+    game.events.kind("joined", SOON)?;
+    list.events.wait("ann in the game", SOON, |event| event.has_player("ann"))?;
+
+    // Keys can be lost while the game draws its first pictures.
+    let heard = (1..=TRIES).find_map(|attempt| {
+        let text = format!("typed in the game {attempt}");
+        let typed = display.say_in_game(&text);
+        let heard = phone.events.wait(&text, Duration::from_secs(5), |event| event.says(&text));
+        match (typed, heard) {
+            (_, Ok(event)) => Some(event),
+            (Err(error), _) | (_, Err(error)) if attempt == TRIES => panic!("{error:#}"),
+            _ => None,
+        }
+    });
+    let heard = heard.expect("the last attempt panics");
+    assert_eq!((heard.text("channel"), heard.text("from")), ("server", "ann"));
+    assert_eq!(heard.0["in_game"], true, "{heard:?}");
+
+    game.signal(tests::Signal::TERM);
+    game.events.kind("left", SOON)?;
+    list.events.wait("ann gone", SOON, |e| e.kind() == "server" && !e.has_player("ann"))?;
+    Ok(())
+}
+
+/// For what takes about a second, on a busy machine.
+const SOON: Duration = Duration::from_secs(30);
+const TRIES: u32 = 6;
