@@ -1,3 +1,22 @@
 //! Where players sign in, meet and choose where to play.
+//!
+//! [`run`] is the whole program; `main.rs` only reads the command line. Read `lobby` for what it
+//! decides, `server` for the one actor that does what the lobby wants done, and `handlers` for who
+//! connects.
 
+pub mod cli;
+pub mod config;
+mod data_dir;
+mod handlers;
+mod launchers;
 pub mod lobby;
+mod operator;
+mod ready;
+mod run;
+mod server;
+mod store;
+
+pub use crate::{
+    config::{Config, ConfigError},
+    run::{CentralActorEnded, run},
+};

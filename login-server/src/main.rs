@@ -1,3 +1,91 @@
-//! Placeholder.
+//! The login server's command line: arguments, logging, exit code.
 
-fn main() {}
+use std::{
+    env,
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use login_server::{
+    CentralActorEnded, Config,
+    cli::{self, Cli, Command},
+    config::LogFormat,
+    run,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let Cli { settings, command } = Cli::parse();
+    if let Some(Command::Completion { shell }) = command {
+        cli::completion(shell);
+        return ExitCode::SUCCESS;
+    }
+    let config = match Config::new(settings, env::var("RUST_LOG").ok()) {
+        Ok(config) => config,
+        Err(error) => return wrong_usage(&error),
+    };
+    if let Err(error) = start_logging(&config) {
+        return wrong_usage(&error);
+    }
+    let result = actix_rt::System::new().block_on(execute(config, command));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("login-server: {error:#}");
+            ExitCode::from(if error.is::<CentralActorEnded>() { BUG } else { FAILED })
+        }
+    }
+}
+
+async fn execute(config: Config, command: Option<Command>) -> anyhow::Result<()> {
+    match command {
+        None | Some(Command::Run) => {
+            let shutdown = shutdown_signal()?;
+            run(config, shutdown).await
+        }
+        Some(Command::CheckConfig) => cli::check_config(&config),
+        Some(Command::Launcher(command)) => cli::launcher(&config, command).await,
+        Some(Command::Server(command)) => cli::server(&config, command).await,
+        Some(Command::Completion { shell }) => {
+            cli::completion(shell);
+            Ok(())
+        }
+    }
+}
+
+/// Resolves when somebody wants the program to end.
+fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// To standard error: standard output is for what was asked for.
+fn start_logging(config: &Config) -> Result<(), tracing_subscriber::filter::ParseError> {
+    let filter = EnvFilter::builder().parse(&config.log)?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    match config.log_format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}
+
+fn wrong_usage(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("login-server: {error}");
+    ExitCode::from(WRONG_USAGE)
+}
+
+const FAILED: u8 = 1;
+const WRONG_USAGE: u8 = 2;
+const BUG: u8 = 70;

@@ -1,0 +1,269 @@
+//! What can be configured: defaults, then a file, then the environment, then flags.
+
+use std::{
+    fs, io,
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+/// How a login server runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Config {
+    /// The directory for everything durable. One login server at a time.
+    pub data_dir: PathBuf,
+    /// Where to listen, on TCP and UDP. Port 0: one that is free.
+    pub listen: SocketAddr,
+    /// `HOST:PORT` where launchers and players find the server. None: `listen`, or this machine
+    /// where that is every address.
+    pub public_address: Option<String>,
+    /// Written once everything listens.
+    pub ready_file: Option<PathBuf>,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Which log lines there are, as `RUST_LOG` has it.
+    pub log: String,
+    /// How much of what.
+    pub limits: ConfigLimits,
+    /// Say what is printed as JSON. Not part of a file.
+    #[serde(skip)]
+    pub json: bool,
+}
+
+/// What an operator may want more or less of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConfigLimits {
+    /// Accounts that may be made from one network (IPv4 /24, IPv6 /56) in an hour. 0: none.
+    pub registrations_per_hour: u32,
+    /// Connections of one kind open at the same time.
+    pub max_connections: NonZeroUsize,
+    /// Connections of one kind open at the same time from one address (IPv4 /32, IPv6 /64).
+    pub max_connections_per_ip: NonZeroUsize,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// An object a line.
+    Json,
+}
+
+/// What flags and environment say.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Settings {
+    /// Configuration file (TOML).
+    #[arg(long, global = true, value_name = "FILE", env = "GATEHOUSE_LOGIN_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Directory for everything durable [default: login-server-data].
+    #[arg(long, global = true, value_name = "DIR", env = "GATEHOUSE_LOGIN_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where to listen, on TCP and UDP [default: 0.0.0.0:9000].
+    #[arg(long, global = true, value_name = "ADDR:PORT", env = "GATEHOUSE_LOGIN_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Where launchers and players find the server [default: as --listen].
+    #[arg(long, global = true, value_name = "HOST:PORT", env = "GATEHOUSE_LOGIN_PUBLIC_ADDRESS")]
+    pub public_address: Option<String>,
+    /// File to write once everything listens (JSON).
+    #[arg(long, global = true, value_name = "FILE", env = "GATEHOUSE_LOGIN_READY_FILE")]
+    pub ready_file: Option<PathBuf>,
+    /// How log lines look [default: text].
+    #[arg(long, global = true, value_name = "FORMAT", env = "GATEHOUSE_LOGIN_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// Which log lines there are, such as `debug` or `info,login_server=debug`; else RUST_LOG
+    /// [default: info].
+    #[arg(long, global = true, value_name = "FILTER", env = "GATEHOUSE_LOGIN_LOG")]
+    pub log: Option<String>,
+    /// Print JSON, an object a line.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{path}:{line}: {message}", path = path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        message: String,
+    },
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: "login-server-data".into(),
+            listen: (Ipv4Addr::UNSPECIFIED, 9000).into(),
+            public_address: None,
+            ready_file: None,
+            log_format: LogFormat::Text,
+            log: "info".into(),
+            limits: ConfigLimits::default(),
+            json: false,
+        }
+    }
+}
+
+impl Default for ConfigLimits {
+    fn default() -> Self {
+        Self {
+            registrations_per_hour: 10,
+            max_connections: const { NonZeroUsize::new(10_000).expect("is not zero") },
+            max_connections_per_ip: const { NonZeroUsize::new(100).expect("is not zero") },
+        }
+    }
+}
+
+impl Config {
+    /// What `settings` and the file they name come to. `rust_log` counts less than either flag or
+    /// environment of our own, and more than the file.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or says something that is not known.
+    pub fn new(settings: Settings, rust_log: Option<String>) -> Result<Self, ConfigError> {
+        let file = match &settings.config {
+            Some(path) => ConfigFile::read(path)?,
+            None => ConfigFile::default(),
+        };
+        let default = Self::default();
+        Ok(Self {
+            data_dir: settings.data_dir.or(file.data_dir).unwrap_or(default.data_dir),
+            listen: settings.listen.or(file.listen).unwrap_or(default.listen),
+            public_address: settings.public_address.or(file.public_address),
+            ready_file: settings.ready_file.or(file.ready_file),
+            log_format: settings.log_format.or(file.log_format).unwrap_or_default(),
+            log: settings.log.or(rust_log).or(file.log).unwrap_or(default.log),
+            limits: file.limits,
+            json: settings.json,
+        })
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    data_dir: Option<PathBuf>,
+    listen: Option<SocketAddr>,
+    public_address: Option<String>,
+    ready_file: Option<PathBuf>,
+    log_format: Option<LogFormat>,
+    log: Option<String>,
+    #[serde(default)]
+    limits: ConfigLimits,
+}
+
+impl ConfigFile {
+    fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        toml::from_str(&text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let message = with_nearest_key(error.message());
+            ConfigError::Parse { path: path.to_owned(), line, message }
+        })
+    }
+}
+
+/// Adds to a complaint about an unknown key which known one was probably meant.
+///
+/// The complaint is serde's: the unknown key in backquotes, then those it knows.
+fn with_nearest_key(message: &str) -> String {
+    let Some(rest) = message.strip_prefix("unknown field `") else { return message.to_owned() };
+    let mut quoted = rest.split('`').step_by(2);
+    let Some(unknown) = quoted.next() else { return message.to_owned() };
+    let known = rest.split('`').skip(2).step_by(2);
+    let nearest = known
+        .map(|known| (strsim::damerau_levenshtein(unknown, known), known))
+        .min()
+        .filter(|(distance, known)| *distance <= known.len() / 2);
+    match nearest {
+        Some((_, known)) => format!("unknown key `{unknown}`: did you mean `{known}`?"),
+        None => message.replacen("field", "key", 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Config, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.toml");
+        fs::write(&path, text).unwrap();
+        let settings = Settings { config: Some(path), ..Settings::default() };
+        let prefix = format!("{}:", directory.path().join("config.toml").display());
+        Config::new(settings, None).map_err(|error| error.to_string().replace(&prefix, ""))
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read() {
+        let config = Config {
+            listen: "[::]:1".parse().unwrap(),
+            ready_file: Some("ready".into()),
+            public_address: Some("play.example:9000".into()),
+            ..Default::default()
+        };
+        assert_eq!(parsed(&toml::to_string(&config).unwrap()).unwrap(), config);
+        assert_eq!(parsed("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn an_error_has_the_line_and_the_nearest_key() {
+        let cases = [
+            ("\nlisen = \"[::]:1\"", "2: unknown key `lisen`: did you mean `listen`?"),
+            (
+                "[limits]\nregistration_per_hour = 1",
+                "2: unknown key `registration_per_hour`: did you mean `registrations_per_hour`?",
+            ),
+            ("log = 3", "1: invalid type: integer `3`, expected a string"),
+            ("listen = \"here\"", "1: invalid socket address syntax"),
+            ("log_format = \"xml\"", "1: unknown variant `xml`, expected `text` or `json`"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parsed(text).unwrap_err(), expected, "{text}");
+        }
+        assert!(parsed("something_else_entirely = 1").unwrap_err().contains("`data_dir`"));
+        assert!(parsed("[limits]\nmax_connections = 0").unwrap_err().starts_with("2: "));
+    }
+
+    #[test]
+    fn flags_win_over_rust_log_and_that_over_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.toml");
+        fs::write(&path, "log = \"error\"").unwrap();
+        let settings = |log: Option<&str>| Settings {
+            config: Some(path.clone()),
+            log: log.map(str::to_owned),
+            ..Settings::default()
+        };
+        let log = |flag, rust_log: Option<&str>| {
+            Config::new(settings(flag), rust_log.map(str::to_owned)).unwrap().log
+        };
+        assert_eq!(log(None, None), "error");
+        assert_eq!(log(None, Some("warn")), "warn");
+        assert_eq!(log(Some("debug"), Some("warn")), "debug");
+    }
+}

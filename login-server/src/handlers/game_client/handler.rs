@@ -1,0 +1,47 @@
+//! Connections of game clients.
+
+use ::protocol::MAX_AFTER_LOGIN;
+use connection_handler::{ConnectionHandler, MessageLimit, Peer, PeerLink};
+
+use super::protocol::{FromGameClient, Reader, ToGameClient, Writer, reader_and_writer};
+
+/// A player's program.
+#[derive(Debug)]
+pub(crate) struct GameClient {
+    link: PeerLink<ToGameClient>,
+    limit: MessageLimit,
+}
+
+impl GameClient {
+    /// Takes longer messages from now on.
+    pub(crate) fn trust(&self) {
+        self.limit.set(MAX_AFTER_LOGIN);
+    }
+}
+
+impl Peer for GameClient {
+    type Incoming = FromGameClient;
+    type Outgoing = ToGameClient;
+
+    fn link(&self) -> &PeerLink<ToGameClient> {
+        &self.link
+    }
+}
+
+/// Makes [`GameClient`]s of connections.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GameClientHandler;
+
+impl ConnectionHandler for GameClientHandler {
+    type Peer = GameClient;
+    type Reader = Reader<FromGameClient>;
+    type Writer = Writer<ToGameClient>;
+
+    fn create_connection_instances(
+        &mut self,
+        link: PeerLink<ToGameClient>,
+    ) -> (Self::Reader, Self::Writer, GameClient) {
+        let (reader, writer, limit) = reader_and_writer();
+        (reader, writer, GameClient { link, limit })
+    }
+}

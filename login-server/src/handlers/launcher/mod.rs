@@ -1,0 +1,7 @@
+//! Game server launchers.
+
+mod handler;
+mod protocol;
+mod server;
+
+pub(crate) use handler::{Launcher, LauncherHandler};

@@ -1,0 +1,6 @@
+//! One folder for each kind of connection, always the same four files.
+
+pub(crate) mod codec;
+pub(crate) mod game_client;
+pub(crate) mod launcher;
+pub(crate) mod operator;

@@ -1,0 +1,207 @@
+//! From a configuration to a server that runs, and back to nothing.
+
+use std::{io, net::SocketAddr, path::Path, time::Duration};
+
+use accounts::{HashQueue, HashQueueConfig, SecretKey, SqliteStore};
+use actix::{Actor, Addr};
+use anyhow::Context as _;
+use connection_handler::{
+    ConnectionConfig, ConnectionHandler, Drain, Inbox, IncomingConnectionHandler, supervise,
+    transport::{
+        Listener,
+        keys::Identity,
+        secure::{SecurePort, SecurePortConfig, SecurePortHandle},
+    },
+};
+use protocol::{ALPN_GAME_CLIENT, ALPN_LAUNCHER, BootId};
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::{task::AbortHandle, time::timeout};
+
+use crate::{
+    Config,
+    data_dir::DataDir,
+    handlers::{
+        game_client::GameClientHandler, launcher::LauncherHandler, operator::OperatorHandler,
+    },
+    launchers::{Launchers, default_address},
+    lobby::Limits,
+    ready::Ready,
+    server::{LoginServer, ShutDown},
+    store::Accounts,
+};
+
+/// The central actor has ended although nobody wanted it to: a bug of ours. A program should exit
+/// with code 70, and be started again.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the login server has ended by itself: this is a bug")]
+pub struct CentralActorEnded;
+
+/// Runs a login server until `shutdown` resolves, then lets everybody go, within 10 s.
+///
+/// Has to run inside an actix system.
+///
+/// # Errors
+///
+/// When it cannot start, with everything that is needed to know why; [`CentralActorEnded`] when it
+/// fails later.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let dir = DataDir::lock(&config.data_dir)?;
+    let Foundation { identity, secret_key, store } = Foundation::open(dir.path()).await?;
+    let port_config = SecurePortConfig {
+        max_connections: config.limits.max_connections.get(),
+        max_connections_per_ip: config.limits.max_connections_per_ip.get(),
+        ..Default::default()
+    };
+    let mut port = SecurePort::bind(config.listen, &identity, port_config)
+        .await
+        .with_context(|| format!("cannot listen at {}", config.listen))?;
+    let addr = port.local_addr();
+    let hashes = HashQueue::new(HashQueueConfig::default())?;
+    let launchers = Launchers {
+        store: store.clone(),
+        secret_key: secret_key.clone(),
+        address: config.public_address.clone().or_else(|| default_address(addr)),
+        pin: *identity.fingerprint().as_bytes(),
+    };
+    let accounts = Accounts { store: store.clone(), hashes, secret_key, launchers };
+    let _sweeper = Task(actix::spawn(accounts.clone().sweep()).abort_handle());
+
+    let limits = Limits {
+        registrations_per_hour: config.limits.registrations_per_hour,
+        ..Default::default()
+    };
+    let (server, ended) = supervise(LoginServer::new(limits, boot_id()?, accounts));
+    let control = dir.listen_for_operators().context("cannot listen for operators")?;
+    let connections = connection_config(&config);
+    let handlers = Handlers {
+        game_clients: start(
+            GameClientHandler,
+            port.listener(ALPN_GAME_CLIENT),
+            &server,
+            connections.clone(),
+        ),
+        launchers: start(
+            LauncherHandler,
+            port.listener(ALPN_LAUNCHER),
+            &server,
+            connections.clone(),
+        ),
+        operators: start(OperatorHandler, control, &server, connections),
+        port: port.start(),
+    };
+    announce(&config, addr, &identity)?;
+
+    tokio::select! {
+        () = shutdown => {}
+        () = ended => return Err(CentralActorEnded.into()),
+    }
+    tracing::info!("shutting down");
+    if timeout(SHUTDOWN_TIMEOUT, handlers.stop(&server)).await.is_err() {
+        tracing::warn!("some connections were cut off");
+    }
+    if timeout(SHUTDOWN_TIMEOUT, store.close()).await.is_err() {
+        tracing::warn!("the store was still busy");
+    }
+    Ok(())
+}
+
+/// What is in the data directory, and has to be there before anything else.
+pub(crate) struct Foundation {
+    pub(crate) identity: Identity,
+    pub(crate) secret_key: SecretKey,
+    pub(crate) store: SqliteStore,
+}
+
+impl Foundation {
+    /// Reads it, or makes it.
+    pub(crate) async fn open(dir: &Path) -> anyhow::Result<Self> {
+        let identity =
+            Identity::load_or_create(dir, "login-server").context("no certificate and key")?;
+        let secret_key = SecretKey::load_or_create(&dir.join("session.key"))?;
+        let store = SqliteStore::open(&dir.join("accounts.db")).await.context("no accounts")?;
+        Ok(Self { identity, secret_key, store })
+    }
+}
+
+struct Handlers<C: Listener, L: Listener, O: Listener> {
+    game_clients: Addr<IncomingConnectionHandler<GameClientHandler, C>>,
+    launchers: Addr<IncomingConnectionHandler<LauncherHandler, L>>,
+    operators: Addr<IncomingConnectionHandler<OperatorHandler, O>>,
+    port: SecurePortHandle,
+}
+
+impl<C: Listener, L: Listener, O: Listener> Handlers<C, L, O> {
+    /// Takes no more connections, says goodbye to everybody, and waits until they have heard it.
+    async fn stop(self, server: &Addr<LoginServer>) {
+        // Nobody new from here on: a request is sent when it is made.
+        let drain = Drain { patience: GOODBYE_PATIENCE };
+        let game_clients = self.game_clients.send(drain);
+        let launchers = self.launchers.send(drain);
+        let operators = self.operators.send(drain);
+        let goodbye = server.send(ShutDown);
+        let (_, _, _, _) = tokio::join!(goodbye, game_clients, launchers, operators);
+        self.port.close().await;
+    }
+}
+
+/// Ends with its owner.
+struct Task(AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn start<H: ConnectionHandler, L: Listener>(
+    handler: H,
+    listener: L,
+    server: &Addr<LoginServer>,
+    config: ConnectionConfig,
+) -> Addr<IncomingConnectionHandler<H, L>>
+where
+    Inbox<H::Peer>: From<Addr<LoginServer>>,
+{
+    IncomingConnectionHandler::new(handler, listener, server.clone(), config).start()
+}
+
+fn connection_config(config: &Config) -> ConnectionConfig {
+    ConnectionConfig {
+        max_connections: config.limits.max_connections.get(),
+        max_connections_per_ip: config.limits.max_connections_per_ip.get(),
+        outgoing_bytes: OUTGOING_BYTES,
+        ..Default::default()
+    }
+}
+
+fn announce(config: &Config, addr: SocketAddr, identity: &Identity) -> anyhow::Result<()> {
+    let pin = identity.fingerprint();
+    tracing::info!(%addr, %pin, data_dir = %config.data_dir.display(), "ready");
+    let ready = Ready { game_clients: addr, launchers: addr, spki_fingerprint: pin.to_string() };
+    if let Some(path) = &config.ready_file {
+        ready.write(path).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let shown = config.public_address.clone().or_else(|| default_address(addr)).unwrap_or_default();
+    println!("The login server listens at {addr} (TCP and UDP).");
+    println!("Players: gatehouse --server {shown} --trust {pin} register NAME");
+    println!("Launchers: login-server launcher enroll NAME --address {shown}");
+    Ok(())
+}
+
+fn boot_id() -> io::Result<BootId> {
+    let mut bytes = [0; 8];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| io::Error::other("the system gives no random numbers"))?;
+    Ok(BootId(u64::from_le_bytes(bytes)))
+}
+
+/// Most bytes waiting for one peer: the whole list of servers, and as much again.
+const OUTGOING_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long a peer may take to end the connection after our goodbye.
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Longest the connections may take to end, and then the store: together less than the 10 s after
+/// which most supervisors kill.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(4500);
