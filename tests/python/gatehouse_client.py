@@ -70,15 +70,17 @@ def pin_of(certificate):
     return "sha256:" + hashlib.sha256(public_key_info(certificate)).hexdigest()
 
 
-def connect(host, port, pin):
-    """A TLS connection to the server that has this pin."""
+def connect(host, port, pin, alpn="gatehouse-client/1", certificate=None):
+    """A TLS connection to the server that has this pin; with a certificate and key from a file."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # The pin takes the place of names and issuers. That the server has the private key of its
     # certificate is checked all the same.
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.set_alpn_protocols(["gatehouse-client/1"])
+    context.set_alpn_protocols([alpn])
+    if certificate:
+        context.load_cert_chain(certificate)
     raw = socket.create_connection((host, port), timeout=TIMEOUT_S)
     try:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -90,7 +92,7 @@ def connect(host, port, pin):
     if not hmac.compare_digest(shown, pin):
         stream.close()
         raise Failure(f"the server has the pin {shown}")
-    if stream.selected_alpn_protocol() != "gatehouse-client/1":
+    if stream.selected_alpn_protocol() != alpn:
         stream.close()
         raise Failure("the server has not agreed to the protocol")
     return stream
@@ -311,10 +313,10 @@ TO_GAME_CLIENT = [
 ]
 
 
-def decode(data):
+def decode(data, table=TO_GAME_CLIENT):
     """The message that `data` is."""
     reader = Reader(data)
-    message = reader.one_of(TO_GAME_CLIENT)
+    message = reader.one_of(table)
     if reader.at != len(data):
         raise Failure(f"{len(data) - reader.at} bytes follow a {message['is']}")
     return message
@@ -380,8 +382,11 @@ def frame(message):
 class Client:
     """A connection, from the first word to the last."""
 
-    def __init__(self, host, port, pin):
-        self.stream = connect(host, port, pin)
+    ALPN = "gatehouse-client/1"
+    HEARS = TO_GAME_CLIENT
+
+    def __init__(self, host, port, pin, certificate=None):
+        self.stream = connect(host, port, pin, self.ALPN, certificate)
         self.received = bytearray()
         self.requests = 0
         self.send(hello("gatehouse-python/0.1"))
@@ -406,6 +411,9 @@ class Client:
 
     def send(self, message):
         self.stream.sendall(frame(message))
+
+    def pong(self, nonce):
+        self.send(pong(nonce))
 
     def ask(self, message, *fields):
         """Sends a request and waits for its answer, which may be a refusal."""
@@ -435,13 +443,13 @@ class Client:
             if len(message) > MAX_MESSAGE:
                 raise Failure("the server sends a message that is too long")
             try:
-                decoded = decode(bytes(message))
+                decoded = decode(bytes(message), self.HEARS)
             except Incomplete:
                 if length < MAX_CHUNK:
                     raise
                 continue
             if decoded["is"] == "Ping":
-                self.send(pong(decoded["nonce"]))
+                self.pong(decoded["nonce"])
             return decoded
 
     def bytes(self, count, deadline):

@@ -1,4 +1,4 @@
-"""The client understands and writes the golden bytes: `python3 -m unittest` in this folder."""
+"""Client and launcher understand and write the golden bytes: `python3 -m unittest` in this folder."""
 
 import hashlib
 import pathlib
@@ -8,6 +8,7 @@ import tempfile
 import unittest
 
 import gatehouse_client as client
+import gatehouse_launcher as launcher
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "protocol" / "tests" / "golden"
 
@@ -76,6 +77,32 @@ class Golden(unittest.TestCase):
             "Pong": client.pong(9),
         }.items():
             self.assertEqual(data.hex(), golden("from_game_client")[name].hex(), name)
+
+    def test_every_message_to_a_launcher_is_understood(self):
+        lines = golden("to_launcher")
+        for name, data in lines.items():
+            self.assertEqual(client.decode(data, launcher.TO_LAUNCHER)["is"], name)
+        self.assertEqual(len(launcher.TO_LAUNCHER), len(lines))
+
+    def test_messages_of_a_launcher_are_written(self):
+        server = "0123456789abcdef"
+        for name, data in {
+            "Enroll": launcher.enroll(bytes([0xA5]) * 32),
+            "Servers": launcher.servers(
+                True,
+                launcher.appeared(server),
+                launcher.fact(server, 0, client.text("A friendly server", 64)),
+                launcher.fact(server, 1, client.text("openttd", 32)),
+                launcher.fact(server, 2, client.number(1)),
+                launcher.entered(server, 2, "Ada"),
+            ),
+            "Reachable": launcher.reachable(server, [], 3979),
+            "Admitted": launcher.granted(5, "k3JYt8Wq0ZbVx5RmPa7e"),
+            "Said": launcher.said(server, "Player", "all aboard"),
+            "Ping": launcher.ping(11),
+            "Pong": launcher.pong(12),
+        }.items():
+            self.assertEqual(data.hex(), golden("from_launcher")[name].hex(), name)
 
     def test_chunks(self):
         lines = golden("chunks")
