@@ -1,0 +1,7 @@
+//! The whole login server, through real sockets.
+
+mod accounts;
+mod commands;
+mod launchers;
+mod support;
+mod trouble;
