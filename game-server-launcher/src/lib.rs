@@ -6,20 +6,35 @@
 //! ```
 
 mod atomic_file;
+pub mod cli;
 mod codec;
 pub mod config;
+mod enroll;
 mod exec;
+mod handlers;
 mod instance;
 pub mod keeper;
 mod listing;
+mod login;
+mod patient;
 mod port;
+mod run;
 mod secrets;
+mod server;
+mod status;
+mod supervisor;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use protocol::UnixMillis;
 
-pub use crate::exec::exec;
+pub use crate::{
+    config::Config,
+    enroll::enroll,
+    exec::exec,
+    run::{Shutdown, run},
+    status::{Status, status},
+};
 
 /// Something that cannot happen has happened. The process should end with code 70 and be started
 /// again.

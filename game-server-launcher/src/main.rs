@@ -1,55 +1,113 @@
-//! Starts game servers, keeps them alive, lists them at the login server.
+//! The game server launcher's command line: arguments, logging, exit code.
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
-use clap::{Parser, Subcommand};
-use game_server_launcher::{Bug, keeper};
-use tokio::signal::unix::{SignalKind, signal};
-
-#[derive(Debug, Parser)]
-#[command(version, about)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Keep one game server. Started by the launcher.
-    #[command(hide = true)]
-    Keeper {
-        /// The folder of the game server.
-        #[arg(long)]
-        dir: PathBuf,
-    },
-    /// Become another program that does not outlive its keeper. Started by the keeper.
-    #[command(hide = true)]
-    Exec {
-        #[arg(long)]
-        parent: u32,
-        #[arg(last = true, required = true)]
-        program: Vec<OsString>,
-    },
-}
+use clap::Parser as _;
+use game_server_launcher::{
+    Bug, Shutdown,
+    cli::{self, Cli, Command, LogFormat, Settings},
+    enroll, exec, keeper, run,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    tracing_subscriber::fmt().with_ansi(false).init();
-    match arguments.command {
-        Command::Keeper { dir } => {
-            let exe = PathBuf::from("/proc/self/exe");
-            let result = actix::System::new().block_on(async move {
-                let mut term = signal(SignalKind::terminate())?;
-                keeper::run(dir, exe, async move { drop(term.recv().await) }).await
-            });
-            match result {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(e) => {
-                    tracing::error!("{e:#}");
-                    if e.is::<Bug>() { ExitCode::from(70) } else { ExitCode::FAILURE }
-                }
-            }
+    let Cli { settings, command } = Cli::parse();
+    match command {
+        Some(Command::Exec { parent, program }) => return exec(parent, &program),
+        Some(Command::Completion { shell }) => {
+            cli::completion(shell);
+            return ExitCode::SUCCESS;
         }
-        Command::Exec { parent, program } => game_server_launcher::exec(parent, &program),
+        _ => start_logging(settings.log_format),
+    }
+    match actix_rt::System::new().block_on(execute(&settings, command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(error)) => fail(&error, WRONG_USAGE),
+        Err(Failure::Other(error)) => fail(&error, if error.is::<Bug>() { BUG } else { FAILED }),
     }
 }
+
+enum Failure {
+    /// What the operator has written is wrong.
+    Usage(anyhow::Error),
+    Other(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+async fn execute(settings: &Settings, command: Option<Command>) -> Result<(), Failure> {
+    let config = || settings.config().map_err(|error| Failure::Usage(error.into()));
+    match command {
+        None | Some(Command::Run) => run(config()?, shutdown()?).await?,
+        Some(Command::CheckConfig) => {
+            cli::check_config(&config()?, settings.json).map_err(Failure::Usage)?;
+        }
+        Some(Command::Enroll { enrollment }) => {
+            let name = enroll(&settings.data_dir, &enrollment).await?;
+            println!("This launcher is {name:?} at {} now.", enrollment.address);
+        }
+        Some(Command::Status) => cli::print_status(settings).await?,
+        Some(Command::Keeper { dir }) => {
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let shutdown = async move {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            };
+            keeper::run(dir, PathBuf::from(cli::THIS_PROGRAM), shutdown).await?;
+        }
+        Some(Command::Exec { .. } | Command::Completion { .. }) => {
+            unreachable!("these need no actors, and were done before")
+        }
+    }
+    Ok(())
+}
+
+/// Resolves when somebody wants the launcher to end.
+fn shutdown() -> io::Result<impl Future<Output = Shutdown>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut detach: Signal = signal(SignalKind::user_defined2())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => Shutdown::Stop,
+            _ = interrupt.recv() => Shutdown::Stop,
+            _ = detach.recv() => Shutdown::Detach,
+        }
+    })
+}
+
+/// To standard error: standard output is for what was asked for.
+fn start_logging(format: LogFormat) {
+    let filter = EnvFilter::builder()
+        .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
+        .from_env_lossy();
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    match format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
+    eprintln!("game-server-launcher: {error:#}");
+    ExitCode::from(code)
+}
+
+const FAILED: u8 = 1;
+const WRONG_USAGE: u8 = 2;
+const BUG: u8 = 70;

@@ -30,7 +30,9 @@ use super::{
     process::{Ended, Process, StartId},
     start::{self, Prepared, Started},
 };
-use crate::{config::ServerConfig, instance::InstanceDir, listing::Listing, secrets};
+use crate::{
+    config::ServerConfig, instance::InstanceDir, listing::Listing, patient::Patient, secrets,
+};
 
 /// The central actor of a keeper.
 pub(crate) struct Keeper {
@@ -68,7 +70,7 @@ pub(crate) struct Game {
     pub(crate) world: World,
     pub(crate) admin: Option<OpenttdAdmin>,
     process: Option<Process>,
-    connector: Option<Addr<OutgoingConnectionHandler<OpenttdHandler, TcpConnector>>>,
+    connector: Option<Addr<OutgoingConnectionHandler<OpenttdHandler, Patient<TcpConnector>>>>,
 }
 
 impl Keeper {
@@ -384,13 +386,13 @@ fn connect(
     start: StartId,
     admin: SocketAddr,
     ctx: &mut Context<Keeper>,
-) -> Addr<OutgoingConnectionHandler<OpenttdHandler, TcpConnector>> {
+) -> Addr<OutgoingConnectionHandler<OpenttdHandler, Patient<TcpConnector>>> {
     let config = ConnectionConfig {
         reconnect_delay: Some(Duration::from_millis(50)),
         max_reconnect_delay: Duration::from_millis(500),
         ..ConnectionConfig::default()
     };
-    let connector = TcpConnector { addr: admin };
+    let connector = Patient(TcpConnector { addr: admin });
     OutgoingConnectionHandler::new(OpenttdHandler { start }, connector, ctx.address(), config)
         .start()
 }

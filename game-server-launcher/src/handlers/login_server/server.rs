@@ -1,0 +1,100 @@
+//! What the launcher does with the login server.
+
+use std::time::Instant;
+
+use actix::{Context, Handler};
+use connection_handler::{Peer, PeerConnected, PeerDisconnected, PeerMessages};
+use protocol::{Goodbye, Hello};
+
+use super::{
+    handler::LoginServer,
+    protocol::{FromLoginServer, ToLoginServer},
+};
+use crate::{
+    server::{Launcher, PROGRAM},
+    supervisor::{Event, LoginServerEvent},
+};
+
+impl Handler<PeerConnected<LoginServer>> for Launcher {
+    type Result = ();
+
+    fn handle(&mut self, connected: PeerConnected<LoginServer>, _: &mut Context<Self>) {
+        let PeerConnected { peer } = connected;
+        tracing::info!(transport = peer.link().transport(), "connected to the login server");
+        peer.send(ToLoginServer::Hello(Hello::from_us(PROGRAM)));
+        self.login.connected(peer);
+    }
+}
+
+impl Handler<PeerMessages<LoginServer>> for Launcher {
+    type Result = ();
+
+    fn handle(&mut self, batch: PeerMessages<LoginServer>, ctx: &mut Context<Self>) {
+        for message in batch.messages {
+            if !self.login.is(batch.peer) {
+                return;
+            }
+            self.login_server_said(message, ctx);
+        }
+    }
+}
+
+impl Handler<PeerDisconnected<LoginServer>> for Launcher {
+    type Result = ();
+
+    fn handle(&mut self, gone: PeerDisconnected<LoginServer>, ctx: &mut Context<Self>) {
+        if self.login.disconnected(gone.peer) {
+            tracing::warn!(reason = %gone.reason, "the login server is gone, the games go on");
+            self.apply(Event::LoginServer(LoginServerEvent::Lost), ctx);
+        }
+    }
+}
+
+impl Launcher {
+    fn login_server_said(&mut self, message: FromLoginServer, ctx: &mut Context<Self>) {
+        let event = match message {
+            FromLoginServer::Welcome(_) => LoginServerEvent::Up,
+            FromLoginServer::Goodbye(goodbye) => return self.refused(&goodbye),
+            FromLoginServer::Enrolled { name } => {
+                return tracing::info!(?name, "the login server knows this launcher");
+            }
+            FromLoginServer::Admit { request, server, player } => {
+                LoginServerEvent::Admit { request, server, player }
+            }
+            FromLoginServer::Dismiss { server, player } => {
+                LoginServerEvent::Dismiss { server, player }
+            }
+            FromLoginServer::Say { server, speaker, text } => {
+                LoginServerEvent::Say { server, speaker, text }
+            }
+            FromLoginServer::Kick { server, player, reason } => {
+                LoginServerEvent::Kick { server, player, reason }
+            }
+            FromLoginServer::Ping { nonce } => {
+                return self.login.send(ToLoginServer::Pong { nonce });
+            }
+            FromLoginServer::Pong { .. } => return,
+        };
+        self.apply(Event::LoginServer(event), ctx);
+    }
+
+    /// The login server ends the connection. Some reasons do not go away by themselves.
+    fn refused(&mut self, goodbye: &Goodbye) {
+        let remedy = match goodbye {
+            Goodbye::NotEnrolled | Goodbye::Revoked | Goodbye::EnrollmentRefused => {
+                "run `login-server launcher enroll NAME` there, and `game-server-launcher enroll` here with what it prints"
+            }
+            Goodbye::YouAreTooOld { .. } => "update this launcher",
+            Goodbye::IAmTooOld { .. } => "update the login server",
+            Goodbye::TakenOver => "another launcher uses the key of this one: stop one of them",
+            Goodbye::ShuttingDown
+            | Goodbye::Violation { .. }
+            | Goodbye::Busy { .. }
+            | Goodbye::Silent => {
+                return tracing::warn!(%goodbye, "the login server says goodbye");
+            }
+        };
+        tracing::error!(%goodbye, remedy, "the login server does not want this launcher");
+        self.login.pause(Instant::now());
+    }
+}

@@ -1,0 +1,176 @@
+//! The link to the login server: which one, how to know it, and when to try again.
+
+use std::{
+    fs, io,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, Addr};
+use anyhow::Context as _;
+use connection_handler::{
+    ConnectionConfig, Drain, OutgoingConnectionHandler, Peer, PeerId,
+    transport::{
+        keys::{Identity, KeyFingerprint, Trust},
+        secure::SecureConnector,
+    },
+};
+use protocol::ALPN_LAUNCHER;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    atomic_file,
+    handlers::login_server::{LoginServer, LoginServerHandler, ToLoginServer},
+    server::Launcher,
+};
+
+/// The login server this launcher belongs to, as enrolment has left it in `login-server.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LoginServerAddress {
+    /// `HOST:PORT`.
+    pub(crate) address: String,
+    /// The fingerprint of its key.
+    pub(crate) pin: String,
+    /// What its operator calls this launcher.
+    pub(crate) name: String,
+}
+
+impl LoginServerAddress {
+    /// The one enrolled at, if any.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or is damaged.
+    pub(crate) fn load(data_dir: &Path) -> anyhow::Result<Option<Self>> {
+        let path = data_dir.join(FILE);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .with_context(|| format!("{} is damaged: enrol again", path.display())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// Keeps it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub(crate) fn store(&self, data_dir: &Path) -> anyhow::Result<()> {
+        let path = data_dir.join(FILE);
+        atomic_file::write(&path, &serde_json::to_vec_pretty(self)?)
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// What connects there.
+    ///
+    /// # Errors
+    ///
+    /// When the pin is no fingerprint.
+    pub(crate) fn connector(&self, identity: Identity) -> anyhow::Result<SecureConnector> {
+        let pin: KeyFingerprint = self.pin.parse().context("the pin in login-server.json")?;
+        let trust = Trust::Pins(vec![pin]);
+        Ok(SecureConnector::new(self.address.as_str(), ALPN_LAUNCHER, trust, Some(identity)))
+    }
+}
+
+/// The key of this launcher.
+pub(crate) fn identity(data_dir: &Path) -> anyhow::Result<Identity> {
+    Identity::load_or_create(data_dir, "launcher").context("the key of this launcher")
+}
+
+/// The link to the login server.
+pub(crate) struct LoginLink {
+    connector: Option<SecureConnector>,
+    handler: Option<Addr<OutgoingConnectionHandler<LoginServerHandler, SecureConnector>>>,
+    peer: Option<LoginServer>,
+    /// When to try again, after a refusal that does not go away by itself.
+    retry_at: Option<Instant>,
+    next_ping: Option<Instant>,
+}
+
+impl LoginLink {
+    /// Not connected yet. Without a connector it never will be.
+    pub(crate) fn new(connector: Option<SecureConnector>) -> Self {
+        Self { connector, handler: None, peer: None, retry_at: None, next_ping: None }
+    }
+
+    /// Connects, and goes on trying, unless it does already.
+    pub(crate) fn open(&mut self, central: Addr<Launcher>) {
+        let Some(connector) = self.connector.clone().filter(|_| self.handler.is_none()) else {
+            return;
+        };
+        let config = ConnectionConfig {
+            handshake_timeout: Duration::from_secs(10),
+            idle_timeout: Some(SILENT_AFTER),
+            reconnect_delay: Some(Duration::from_millis(200)),
+            max_reconnect_delay: Duration::from_secs(5),
+            ..ConnectionConfig::default()
+        };
+        let handler =
+            OutgoingConnectionHandler::new(LoginServerHandler, connector, central, config);
+        self.handler = Some(handler.start());
+    }
+
+    pub(crate) fn connected(&mut self, peer: LoginServer) {
+        self.peer = Some(peer);
+        self.next_ping = None;
+    }
+
+    /// Whether this was the connection.
+    pub(crate) fn disconnected(&mut self, peer: PeerId) -> bool {
+        self.peer.take_if(|known| known.id() == peer).is_some()
+    }
+
+    pub(crate) fn is(&self, peer: PeerId) -> bool {
+        self.peer.as_ref().is_some_and(|known| known.id() == peer)
+    }
+
+    /// Tells the login server, if it is there.
+    pub(crate) fn send(&self, message: ToLoginServer) {
+        if let Some(peer) = &self.peer {
+            peer.send(message);
+        }
+    }
+
+    /// Gives up for a while.
+    pub(crate) fn pause(&mut self, now: Instant) {
+        self.close();
+        self.retry_at = Some(now + RETRY_AFTER);
+    }
+
+    /// Sends what is queued, disconnects, and does not connect again.
+    pub(crate) fn close(&mut self) {
+        if let Some(handler) = self.handler.take() {
+            handler.do_send(Drain { patience: Duration::ZERO });
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn tick(&mut self, now: Instant, central: &Addr<Launcher>) {
+        if self.retry_at.take_if(|at| *at <= now).is_some() {
+            self.open(central.clone());
+        }
+        match self.next_ping {
+            _ if self.peer.is_none() => {}
+            Some(at) if at > now => {}
+            before => {
+                if before.is_some() {
+                    self.send(ToLoginServer::Ping { nonce: crate::unix_now().0 });
+                }
+                self.next_ping = Some(now + PING_EVERY);
+            }
+        }
+    }
+}
+
+const FILE: &str = "login-server.json";
+
+/// After a refusal that does not go away by itself.
+const RETRY_AFTER: Duration = Duration::from_secs(60);
+
+const PING_EVERY: Duration = Duration::from_secs(15);
+
+/// Three pings without an answer.
+const SILENT_AFTER: Duration = Duration::from_secs(45);
