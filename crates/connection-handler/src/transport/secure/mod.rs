@@ -11,6 +11,7 @@ mod accept;
 mod connector;
 mod listener;
 mod port;
+mod socket;
 mod streams;
 mod tally;
 #[cfg(test)]

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use quinn::{Endpoint, EndpointConfig, TokioRuntime, VarInt, crypto::rustls::QuicServerConfig};
+use quinn::{
+    Endpoint, EndpointConfig, Runtime, TokioRuntime, VarInt, crypto::rustls::QuicServerConfig,
+};
 use rustls::{ServerConfig, sign::SingleCertAndKey, version::TLS13};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet, time::timeout};
 
@@ -17,6 +19,7 @@ use super::{
     accept::Doors,
     listener::Established,
     quic_transport,
+    socket::SturdySocket,
     verify::{AnyClient, provider},
 };
 use crate::transport::keys::Identity;
@@ -48,7 +51,9 @@ impl SecurePort {
     ) -> io::Result<Self> {
         let (tcp, udp) = bind_both(addr).await?;
         let addr = tcp.local_addr()?;
-        let quic = Endpoint::new(EndpointConfig::default(), None, udp, Arc::new(TokioRuntime))?;
+        let socket = Arc::new(SturdySocket::new(TokioRuntime.wrap_udp_socket(udp)?));
+        let (runtime, quic_config) = (Arc::new(TokioRuntime), EndpointConfig::default());
+        let quic = Endpoint::new_with_abstract_socket(quic_config, None, socket, runtime)?;
         let (identity, listeners) = (identity.clone(), HashMap::new());
         Ok(Self { addr, tcp, quic, identity, config, listeners })
     }
