@@ -21,6 +21,8 @@ pub struct ClientConfig {
     pub ping_interval: Duration,
     /// A connection without a word from the server for this long is lost. Time in which nobody took
     /// an event, so that nothing was read, does not count.
+    ///
+    /// Over QUIC this is how long it takes to find out that a server was killed: nothing else tells.
     pub silence_timeout: Duration,
     /// Events that wait to be taken. When so many do, the socket is no longer read, which slows the
     /// server down; after a while it ends the connection. At least 1.
@@ -36,8 +38,8 @@ impl ClientConfig {
             program: concat!("gatehouse/", env!("CARGO_PKG_VERSION")).to_owned(),
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),
-            ping_interval: Duration::from_secs(15),
-            silence_timeout: Duration::from_secs(30),
+            ping_interval: Duration::from_secs(3),
+            silence_timeout: Duration::from_secs(7),
             max_events: 64,
         }
     }

@@ -4,14 +4,16 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, OnceLock, atomic::AtomicU32},
+    time::Duration,
 };
 
 use connection_handler::transport::{Connection, keys::Trust, secure::SecureConnector};
 use protocol::{ALPN_GAME_CLIENT, FromGameClient, Goodbye, Hello, ToGameClient, Welcome};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
     sync::{Semaphore, mpsc, watch},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{Client, Events, MAX_REQUESTS, Shared, driver::Driver};
@@ -29,7 +31,11 @@ pub(super) async fn connect(config: ClientConfig) -> Result<(Client, Events), Co
             config.trust.clone(),
             None,
         );
-        match connector.connect().await {
+        let connected = tokio::select! {
+            connected = connector.connect() => connected,
+            error = nobody_there(&config.server) => Err(error),
+        };
+        match connected {
             Ok(connection) => greet(connection, &config).await,
             Err(error) => Err(explain(&config, error).await),
         }
@@ -37,6 +43,20 @@ pub(super) async fn connect(config: ClientConfig) -> Result<(Client, Events), Co
     match limited.await {
         Ok(connected) => connected,
         Err(_) => Err(ConnectError::TimedOut { server: config.server }),
+    }
+}
+
+/// Finds out that nobody listens, which over UDP looks the same as a lost packet. Never ends
+/// otherwise.
+async fn nobody_there(server: &str) -> io::Error {
+    sleep(LOOK_AFTER).await;
+    match TcpStream::connect(server).await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            // If only TCP is blocked, the handshake may be about to succeed all the same.
+            sleep(LOOK_AFTER).await;
+            error
+        }
+        _ => std::future::pending().await,
     }
 }
 
@@ -130,3 +150,6 @@ where
 
 /// Commands that wait for the driver; who has a further one waits too.
 const MAX_COMMANDS: usize = 16;
+
+/// How long a handshake may take before we look whether anybody is there at all.
+const LOOK_AFTER: Duration = Duration::from_millis(1200);

@@ -62,6 +62,8 @@ pub(crate) enum Command {
     #[command(after_long_help = JOIN_EXAMPLES)]
     Join {
         /// Its name in the list, or its id
+        // `--server` is something else, and ids are shared with global options.
+        #[arg(id = "game_server", value_name = "SERVER")]
         server: String,
         /// Say lines from standard input even though it is no terminal
         #[arg(long)]

@@ -219,7 +219,7 @@ impl Stay {
             End::Asked(farewell) => (farewell, Ok(ExitCode::SUCCESS)),
             End::Failed(failure) => (None, Err(failure)),
         };
-        let over = self.ended.is_some() || matches!(&outcome, Err(_));
+        let over = self.ended.is_some() || outcome.is_err();
         let log_out = farewell.as_ref().is_some_and(|farewell| farewell.log_out);
         let left = match log_out {
             true => self.events.during(self.session.log_out()).await.map_err(Failure::from),
