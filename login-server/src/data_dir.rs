@@ -73,6 +73,13 @@ impl DataDir {
     }
 }
 
+impl Drop for DataDir {
+    /// What nobody listens at is not left behind. The lock still holds here.
+    fn drop(&mut self) {
+        let _ = fs::remove_file(control_socket(&self.path));
+    }
+}
+
 /// Where operators reach the server that runs in `data_dir`.
 pub(crate) fn control_socket(data_dir: &Path) -> PathBuf {
     data_dir.join("control.sock")

@@ -173,7 +173,6 @@ fn shown(name: &str) -> Text<64> {
     Text::lossy(name)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn unavailable(error: StoreError) -> Refusal {
     match &error {
         StoreError::Unavailable(_) => tracing::warn!(%error, "a request was refused"),

@@ -88,7 +88,7 @@ impl Lobby {
 
     pub(super) fn refuse(&mut self, link: LinkId, request: RequestId, reason: Refusal) {
         if self.clients.contains_key(&link) {
-            self.to_client(link, ToGameClient::Refused { request, reason });
+            self.reply(link, ToGameClient::Refused { request, reason });
         }
     }
 
@@ -130,7 +130,7 @@ impl Lobby {
             FromGameClient::Chat { request, channel, text } => {
                 self.chat(link, request, channel, text);
             }
-            FromGameClient::Ping { nonce } => self.to_client(link, ToGameClient::Pong { nonce }),
+            FromGameClient::Ping { nonce } => self.reply(link, ToGameClient::Pong { nonce }),
             FromGameClient::Pong { .. } => {}
         }
     }
@@ -145,7 +145,7 @@ impl Lobby {
             client.state = ClientState::Greeted { since, watch: false };
             client.pulse = Some(Pulse::new(since));
         }
-        self.to_client(link, ToGameClient::Welcome(self.welcome(version)));
+        self.reply(link, ToGameClient::Welcome(self.welcome(version)));
     }
 
     pub(super) fn welcome(&self, version: u16) -> Welcome {

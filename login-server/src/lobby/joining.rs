@@ -80,7 +80,7 @@ impl Lobby {
         };
         let cancelled = self.cancel_admission_of(link, Refusal::NotOnServer);
         if self.leave_server(session) || cancelled {
-            self.to_client(link, ToGameClient::Left { request: Some(request) });
+            self.reply(link, ToGameClient::Left { request: Some(request) });
         } else {
             self.refuse(link, request, Refusal::NotOnServer);
         }
@@ -100,12 +100,12 @@ impl Lobby {
     /// A server is gone for good.
     pub(super) fn server_gone(&mut self, server: ServerId) {
         for number in self.admissions.matching(|waits| waits.server == server) {
-            self.end_admission(number, Refusal::UnknownServer);
+            self.forget_admission(number, Refusal::UnknownServer);
         }
         for session in self.joined.get(&server).cloned().unwrap_or_default() {
             self.set_joined(session, None);
             if let Some(link) = self.sessions.get(&session).and_then(|session| session.link()) {
-                self.to_client(link, ToGameClient::Left { request: None });
+                self.reply(link, ToGameClient::Left { request: None });
             }
         }
     }
@@ -113,7 +113,7 @@ impl Lobby {
     /// A launcher is gone: it will not answer.
     pub(super) fn cancel_admissions_by(&mut self, launcher: LinkId) {
         for number in self.admissions.matching(|waits| waits.launcher == launcher) {
-            self.end_admission(number, Refusal::Unavailable);
+            self.forget_admission(number, Refusal::Unavailable);
         }
     }
 
@@ -171,13 +171,21 @@ impl Lobby {
             self.set_joined(session, Some(server));
         }
         let ticket = JoinTicket { request, server, address, port, secret };
-        self.to_client(link, ToGameClient::Joined(ticket));
+        self.reply(link, ToGameClient::Joined(ticket));
     }
 
+    /// Waits no longer for a launcher that may still let the player in.
     fn end_admission(&mut self, number: u32, reason: Refusal) {
-        let Some(waits) = self.admissions.by_request.remove(&number) else { return };
-        self.dismiss_unless_joined(waits.session, waits.server);
-        self.refuse(waits.link, waits.request, reason);
+        if let Some(waits) = self.admissions.by_request.get(&number) {
+            self.dismiss_unless_joined(waits.session, waits.server);
+        }
+        self.forget_admission(number, reason);
+    }
+
+    fn forget_admission(&mut self, number: u32, reason: Refusal) {
+        if let Some(waits) = self.admissions.by_request.remove(&number) {
+            self.refuse(waits.link, waits.request, reason);
+        }
     }
 
     fn dismiss_unless_joined(&mut self, session: SessionId, server: ServerId) {

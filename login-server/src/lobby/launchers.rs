@@ -80,13 +80,12 @@ impl Lobby {
 
     pub(super) fn launcher_gone(&mut self, link: LinkId) {
         let Some(launcher) = self.launchers.remove(&link) else { return };
+        if let Some(key) = launcher.key.filter(|key| self.enrolled.get(key) == Some(&link)) {
+            self.enrolled.remove(&key);
+            let events = self.servers.lost(key, self.now.running);
+            self.announce(events);
+        }
         self.cancel_admissions_by(link);
-        let Some(key) = launcher.key.filter(|key| self.enrolled.get(key) == Some(&link)) else {
-            return;
-        };
-        self.enrolled.remove(&key);
-        let events = self.servers.lost(key, self.now.running);
-        self.announce(events);
     }
 
     /// The store knows this launcher. An older connection with the same key has to go.

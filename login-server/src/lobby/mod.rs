@@ -164,7 +164,7 @@ impl Lobby {
         }
     }
 
-    fn to_client(&mut self, link: LinkId, message: ToGameClient) {
+    fn reply(&mut self, link: LinkId, message: ToGameClient) {
         self.effects.push(Effect::ToClient(link, message));
     }
 }

@@ -77,7 +77,7 @@ impl Lobby {
         }
         self.effects.push(Effect::Trust(link));
         let logged_in = LoggedIn { request, name, token, expires, on_server };
-        self.to_client(link, ToGameClient::LoggedIn(logged_in));
+        self.reply(link, ToGameClient::LoggedIn(logged_in));
         if watching {
             self.send_list(link);
         }
@@ -93,7 +93,7 @@ impl Lobby {
         if let Some(client) = self.clients.get_mut(&link) {
             client.state = ClientState::Greeted { since: self.now.running, watch: false };
         }
-        self.to_client(link, ToGameClient::LoggedOut { request });
+        self.reply(link, ToGameClient::LoggedOut { request });
     }
 
     /// The connection of a session is gone. It keeps its place for a while.

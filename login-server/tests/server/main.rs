@@ -3,5 +3,6 @@
 mod accounts;
 mod commands;
 mod launchers;
+mod outages;
 mod support;
 mod trouble;

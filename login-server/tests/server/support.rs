@@ -1,6 +1,6 @@
 //! A login server in this process, and everybody who talks to it.
 
-use std::{path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use bytes::BytesMut;
 use connection_handler::{
@@ -30,7 +30,7 @@ use tokio_util::codec::{FramedRead, FramedWrite};
 /// A login server that listens.
 pub(crate) struct Server {
     pub(crate) config: Config,
-    pub(crate) addr: std::net::SocketAddr,
+    pub(crate) addr: SocketAddr,
     pub(crate) trust: Trust,
     shutdown: oneshot::Sender<()>,
     running: JoinHandle<anyhow::Result<()>>,
@@ -64,20 +64,7 @@ impl Server {
         let running = actix::spawn(run(config.clone(), async {
             let _ = wanted.await;
         }));
-        let ready = within(async {
-            // A file has no event to wait for.
-            loop {
-                assert!(!running.is_finished(), "the server did not start");
-                match std::fs::read(&file) {
-                    Ok(json) => break serde_json::from_slice::<Value>(&json).unwrap(),
-                    Err(_) => sleep(Duration::from_millis(10)).await,
-                }
-            }
-        })
-        .await;
-        let addr = ready["game_clients"].as_str().unwrap().parse().unwrap();
-        let pin = ready["spki_fingerprint"].as_str().unwrap().parse().unwrap();
-        let trust = Trust::Pins(vec![pin]);
+        let (addr, trust) = ready(&file, || running.is_finished()).await;
         Self { config, addr, trust, shutdown, running, _directory: None }
     }
 
@@ -89,16 +76,12 @@ impl Server {
 
     /// A game client that was welcomed.
     pub(crate) async fn client(&self) -> Client {
-        let mut client = self.stranger().await;
-        client.send(FromGameClient::Hello(Hello::from_us("test"))).await;
-        let welcome = client.receive().await;
-        assert!(matches!(welcome, ToGameClient::Welcome(_)), "{welcome:?}");
-        client
+        greeted(self.addr, &self.trust).await
     }
 
     /// A game client that has said nothing.
     pub(crate) async fn stranger(&self) -> Client {
-        Line::connect(self, ALPN_GAME_CLIENT, None).await
+        Line::connect(self.addr, &self.trust, ALPN_GAME_CLIENT, None).await
     }
 
     /// A game client with a new account.
@@ -111,10 +94,38 @@ impl Server {
 
     /// A launcher that has said Hello.
     pub(crate) async fn launcher(&self, identity: &Identity) -> Launcher {
-        let mut launcher = Line::connect(self, ALPN_LAUNCHER, Some(identity.clone())).await;
+        let identity = Some(identity.clone());
+        let mut launcher = Line::connect(self.addr, &self.trust, ALPN_LAUNCHER, identity).await;
         launcher.send(FromLauncher::Hello(Hello::from_us("test"))).await;
         launcher
     }
+}
+
+/// What the ready file says, once it is there. `ended`: whether that will not happen any more.
+pub(crate) async fn ready(file: &Path, mut ended: impl FnMut() -> bool) -> (SocketAddr, Trust) {
+    let ready = within(async {
+        // A file has no event to wait for.
+        loop {
+            match std::fs::read(file) {
+                Ok(json) => break serde_json::from_slice::<Value>(&json).unwrap(),
+                Err(_) if ended() => panic!("the server did not start"),
+                Err(_) => sleep(Duration::from_millis(10)).await,
+            }
+        }
+    })
+    .await;
+    let addr = ready["game_clients"].as_str().unwrap().parse().unwrap();
+    let pin = ready["spki_fingerprint"].as_str().unwrap().parse().unwrap();
+    (addr, Trust::Pins(vec![pin]))
+}
+
+/// A game client of the server at `addr` that was welcomed.
+pub(crate) async fn greeted(addr: SocketAddr, trust: &Trust) -> Client {
+    let mut client: Client = Line::connect(addr, trust, ALPN_GAME_CLIENT, None).await;
+    client.send(FromGameClient::Hello(Hello::from_us("test"))).await;
+    let welcome = client.receive().await;
+    assert!(matches!(welcome, ToGameClient::Welcome(_)), "{welcome:?}");
+    client
 }
 
 /// One connection, and what travels on it.
@@ -127,8 +138,13 @@ pub(crate) type Client = Line<ToGameClient, FromGameClient>;
 pub(crate) type Launcher = Line<ToLauncher, FromLauncher>;
 
 impl<I: Wire + std::fmt::Debug + 'static, O: Wire + 'static> Line<I, O> {
-    async fn connect(server: &Server, alpn: &'static str, identity: Option<Identity>) -> Self {
-        let connector = SecureConnector::new(server.addr, alpn, server.trust.clone(), identity);
+    async fn connect(
+        addr: SocketAddr,
+        trust: &Trust,
+        alpn: &'static str,
+        identity: Option<Identity>,
+    ) -> Self {
+        let connector = SecureConnector::new(addr, alpn, trust.clone(), identity);
         let connection = within(connector.connect()).await.unwrap();
         let limit = MessageLimit::new(protocol::MAX_AFTER_LOGIN);
         Self {

@@ -1,1 +1,0 @@
-//! What the lobby answers, by tables.

@@ -1,0 +1,249 @@
+//! Game clients, in tables and in stories.
+
+use protocol::{Channel, Goodbye, Refusal};
+
+use super::*;
+
+/// Every message in every state: what is done.
+#[test]
+fn every_message_has_an_answer_in_every_state() {
+    let chat = |channel| FromGameClient::Chat { request: REQUEST, channel, text: Text::default() };
+    let v = "goodbye Violation";
+    let no = "refused NotLoggedIn";
+    let already = "refused AlreadyLoggedIn";
+    let busy = "refused Busy";
+    let hello = FromGameClient::Hello(Hello::from_us("test"));
+    let table: Vec<(FromGameClient, [&str; 5])> = vec![
+        // connected, greeted, logging in, logged in, joined
+        (hello, ["client Welcome", v, v, v, v]),
+        (register(), [v, "ask Register", busy, already, already]),
+        (log_in(), [v, "ask LogIn", busy, already, already]),
+        (resume(), [v, "ask Resume", busy, already, already]),
+        (FromGameClient::LogOut { request: REQUEST }, [v, no, no, "ask LogOut", "ask LogOut"]),
+        (FromGameClient::WatchServers, [v, "", "", "client Servers", "client Servers"]),
+        (FromGameClient::UnwatchServers, [v, "", "", "", ""]),
+        (join(), [v, no, no, "launcher Admit", "launcher Admit"]),
+        (
+            FromGameClient::Leave { request: REQUEST },
+            [v, no, no, "refused NotOnServer", "launcher Dismiss, client Left"],
+        ),
+        (chat(Channel::Lobby), [v, no, no, "clients Said", "clients Said"]),
+        (chat(Channel::Server), [v, no, no, "refused NotOnServer", "clients Said, launcher Say"]),
+        (
+            FromGameClient::Ping { nonce: 1 },
+            [v, "client Pong", "client Pong", "client Pong", "client Pong"],
+        ),
+        (FromGameClient::Pong { nonce: 1 }, [v, "", "", "", ""]),
+    ];
+    for (message, expected) in table {
+        for (state, expected) in expected.into_iter().enumerate() {
+            let mut bench = Bench::new();
+            let launcher = bench.with_server(1, SERVER);
+            let link = match state {
+                0 => bench.client(),
+                1 => bench.greeted(),
+                2 => {
+                    let link = bench.greeted();
+                    bench.says(link, log_in());
+                    link
+                }
+                3 => bench.logged_in(1),
+                _ => bench.joined(1, launcher),
+            };
+            let effects = bench.says(link, message.clone());
+            assert_eq!(summary(&effects), expected, "{message:?} in state {state}");
+            bench.gone(link);
+            let effects = bench.says(link, message.clone());
+            assert_eq!(effects, [], "{message:?} after the end");
+        }
+    }
+}
+
+#[test]
+fn an_answer_may_be_late_or_come_twice_or_never() {
+    let mut bench = Bench::new();
+    let link = bench.greeted();
+    let first = bench.says(link, log_in());
+    let effects = bench.pass(Duration::from_secs(11));
+    let unavailable = "refused Unavailable";
+    assert_eq!(summary(&effects), unavailable);
+    assert_eq!(bench.answer(&first, session(1)), [], "it is late");
+    let second = bench.says(link, log_in());
+    assert_eq!(summary(&bench.answer(&second, session(1))), "trust, client LoggedIn");
+    assert_eq!(bench.answer(&second, session(1)), [], "it was given already");
+
+    let gone = bench.greeted();
+    let third = bench.says(gone, log_in());
+    bench.gone(gone);
+    assert_eq!(bench.answer(&third, session(2)), [], "nobody waits for it");
+}
+
+#[test]
+fn what_the_store_refuses_is_refused_and_may_be_asked_again() {
+    let mut bench = Bench::new();
+    let link = bench.greeted();
+    for reason in [Refusal::WrongNameOrPassword, Refusal::Unavailable, Refusal::NameTaken] {
+        let asked = bench.says(link, log_in());
+        let effects = bench.answer(&asked, Answer::Refused(reason.clone()));
+        assert_eq!(
+            effects,
+            [Effect::ToClient(link, ToGameClient::Refused { request: REQUEST, reason })]
+        );
+    }
+    let asked = bench.says(link, log_in());
+    assert_eq!(summary(&bench.answer(&asked, Answer::LoggedOut)), "refused Unavailable");
+}
+
+#[test]
+fn who_does_not_log_in_within_a_minute_is_gone() {
+    let mut bench = Bench::new();
+    let link = bench.greeted();
+    let answered = |bench: &mut Bench, seconds| {
+        let effects = bench.pass(Duration::from_secs(seconds));
+        bench.says(link, FromGameClient::Pong { nonce: 1 });
+        effects
+            .into_iter()
+            .filter(|effect| matches!(effect, Effect::Goodbye(..)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(answered(&mut bench, 29), []);
+    assert_eq!(answered(&mut bench, 30), []);
+    assert_eq!(answered(&mut bench, 1), [Effect::Goodbye(link, Goodbye::Silent)]);
+}
+
+#[test]
+fn who_answers_no_ping_is_gone_and_who_says_anything_is_not() {
+    let mut bench = Bench::new();
+    let (ann, bob) = (bench.logged_in(1), bench.logged_in(2));
+    assert_eq!(summary(&bench.pass(Duration::from_secs(15))), "client Ping, client Ping");
+    bench.says(bob, FromGameClient::Pong { nonce: 0 });
+    bench.pass(Duration::from_secs(15));
+    bench.says(bob, FromGameClient::UnwatchServers);
+    let effects = bench.pass(Duration::from_secs(15));
+    assert!(effects.contains(&Effect::Goodbye(ann, Goodbye::Silent)), "{effects:?}");
+    assert!(!effects.contains(&Effect::Goodbye(bob, Goodbye::Silent)), "{effects:?}");
+}
+
+#[test]
+fn a_session_keeps_its_place_for_a_minute_in_the_lobby() {
+    for (seconds, watching) in [(59, true), (61, false)] {
+        let mut bench = Bench::new();
+        let link = bench.logged_in(1);
+        bench.says(link, FromGameClient::WatchServers);
+        bench.gone(link);
+        bench.pass(Duration::from_secs(seconds));
+        let link = bench.greeted();
+        let asked = bench.says(link, resume());
+        let effects = summary(&bench.answer(&asked, session(1)));
+        assert_eq!(effects.ends_with("client Servers"), watching, "{effects} after {seconds} s");
+    }
+}
+
+#[test]
+fn a_session_keeps_its_place_on_a_server_for_five_minutes() {
+    for (seconds, dismissed) in [(299, false), (301, true)] {
+        let mut bench = Bench::new();
+        let launcher = bench.with_server(1, SERVER);
+        let link = bench.joined(1, launcher);
+        bench.gone(link);
+        let mut effects = Vec::new();
+        for _ in 0..seconds {
+            bench.reports(launcher, FromLauncher::Pong { nonce: 0 });
+            effects.extend(bench.pass(Duration::from_secs(1)));
+        }
+        assert_eq!(summary(&effects).contains("Dismiss"), dismissed, "after {seconds} s");
+        let link = bench.greeted();
+        let asked = bench.says(link, resume());
+        let effects = bench.answer(&asked, session(1));
+        let on_server = effects.iter().find_map(|effect| match effect {
+            Effect::ToClient(_, ToGameClient::LoggedIn(logged_in)) => Some(logged_in.on_server),
+            _ => None,
+        });
+        assert_eq!(on_server, Some((!dismissed).then_some(SERVER)));
+    }
+}
+
+#[test]
+fn a_password_begins_anew_and_a_token_goes_on_watching() {
+    for (message, watching) in [(log_in(), false), (resume(), true)] {
+        let mut bench = Bench::new();
+        let old = bench.logged_in(1);
+        bench.says(old, FromGameClient::WatchServers);
+        let new = bench.greeted();
+        let asked = bench.says(new, message);
+        let effects = bench.answer(&asked, session(1));
+        assert_eq!(effects.first(), Some(&Effect::Goodbye(old, Goodbye::TakenOver)));
+        assert_eq!(summary(&effects).ends_with("client Servers"), watching);
+        assert_eq!(bench.gone(old), []);
+        let chat = FromGameClient::Leave { request: REQUEST };
+        assert_eq!(summary(&bench.says(new, chat)), "refused NotOnServer");
+    }
+}
+
+#[test]
+fn the_list_wanted_before_the_login_comes_with_it() {
+    let mut bench = Bench::new();
+    let link = bench.greeted();
+    bench.says(link, FromGameClient::WatchServers);
+    let asked = bench.says(link, log_in());
+    let effects = bench.answer(&asked, session(1));
+    assert_eq!(summary(&effects), "trust, client LoggedIn, client Servers");
+}
+
+#[test]
+fn logging_out_leaves_the_server_and_lets_log_in_again() {
+    let mut bench = Bench::new();
+    let launcher = bench.with_server(1, SERVER);
+    let link = bench.joined(1, launcher);
+    let asked = bench.says(link, FromGameClient::LogOut { request: REQUEST });
+    let effects = bench.answer(&asked, Answer::LoggedOut);
+    assert_eq!(summary(&effects), "launcher Dismiss, client LoggedOut");
+    let asked = bench.says(link, log_in());
+    assert_eq!(summary(&bench.answer(&asked, session(1))), "trust, client LoggedIn");
+}
+
+#[test]
+fn so_many_requests_of_one_client_wait_and_no_more() {
+    let mut bench = Bench::new();
+    let link = bench.logged_in(1);
+    let log_out = FromGameClient::LogOut { request: REQUEST };
+    for _ in 0..4 {
+        assert_eq!(summary(&bench.says(link, log_out.clone())), "ask LogOut");
+    }
+    assert_eq!(summary(&bench.says(link, log_out)), "refused Busy");
+}
+
+#[test]
+fn accounts_from_one_network_are_counted_unless_they_came_to_nothing() {
+    let mut bench = Bench::with(Limits { registrations_per_hour: 1, ..Default::default() });
+    let link = bench.greeted();
+    let asked = bench.says(link, register());
+    bench.answer(&asked, Answer::Refused(Refusal::NameTaken));
+    let asked = bench.says(link, register());
+    bench.answer(&asked, session(1));
+    let other = bench.greeted();
+    assert_eq!(summary(&bench.says(other, register())), "refused Busy");
+    assert_eq!(summary(&bench.says(other, log_in())), "ask LogIn");
+}
+
+#[test]
+fn there_is_room_for_so_many_sessions() {
+    let mut bench = Bench::with(Limits { sessions: 1, ..Default::default() });
+    bench.logged_in(1);
+    let link = bench.greeted();
+    let asked = bench.says(link, log_in());
+    assert_eq!(summary(&bench.answer(&asked, session(2))), "refused Busy");
+    let asked = bench.says(link, log_in());
+    let again = summary(&bench.answer(&asked, session(1)));
+    assert_eq!(again, "goodbye TakenOver, trust, client LoggedIn");
+}
+
+#[test]
+fn everybody_hears_goodbye_at_the_end() {
+    let mut bench = Bench::new();
+    let links = [bench.client(), bench.logged_in(1), bench.enrolled(1)];
+    let effects = bench.apply(Event::ShuttingDown);
+    let expected = links.map(|link| Effect::Goodbye(link, Goodbye::ShuttingDown));
+    assert_eq!(effects, expected);
+    assert_eq!(bench.pass(Duration::from_secs(60)), []);
+}

@@ -1,0 +1,341 @@
+//! Launchers and the list of servers, in tables and in stories.
+
+use protocol::{GamePlayerId, Goodbye};
+
+use super::*;
+
+#[test]
+fn every_message_has_an_answer_in_every_state() {
+    let (v, n) = ("goodbye Violation", "goodbye NotEnrolled");
+    let reachable = Reachable { server: SERVER, addresses: List::default(), port: 1 };
+    let table: Vec<(FromLauncher, [&str; 5])> = vec![
+        // connected, not known yet, not enrolled, enrolled, listed
+        (FromLauncher::Hello(Hello::from_us("test")), ["ask FindLauncher", v, v, v, v]),
+        (enroll(), [v, v, "ask Enroll", "launcher Enrolled", "launcher Enrolled"]),
+        (FromLauncher::Servers(whole_list(&[SERVER])), [v, v, n, "", ""]),
+        (FromLauncher::Servers(ServerEvents { fresh: false, ..whole_list(&[]) }), [v, v, n, v, ""]),
+        (FromLauncher::Reachable(reachable), [v, v, n, "", ""]),
+        (
+            FromLauncher::Admitted { request: REQUEST, admission: Admission::Full },
+            [v, v, n, "", ""],
+        ),
+        (
+            FromLauncher::Said { server: SERVER, name: Text::default(), text: Text::default() },
+            [v, v, n, "", ""],
+        ),
+        (
+            FromLauncher::Ping { nonce: 1 },
+            [v, v, "launcher Pong", "launcher Pong", "launcher Pong"],
+        ),
+        (FromLauncher::Pong { nonce: 1 }, [v, v, "", "", ""]),
+    ];
+    for (message, expected) in table {
+        for (state, expected) in expected.into_iter().enumerate() {
+            let mut bench = Bench::new();
+            let hello = FromLauncher::Hello(Hello::from_us("test"));
+            let link = match state {
+                3 => bench.enrolled(1),
+                4 => bench.with_server(1, SERVER),
+                _ => bench.launcher(1),
+            };
+            if state == 1 || state == 2 {
+                let asked = bench.reports(link, hello);
+                if state == 2 {
+                    bench.answer(&asked, Answer::NoLauncher);
+                }
+            }
+            let effects = bench.reports(link, message.clone());
+            assert_eq!(summary(&effects), expected, "{message:?} in state {state}");
+            bench.gone(link);
+            assert_eq!(bench.reports(link, message.clone()), [], "{message:?} after the end");
+        }
+    }
+}
+
+#[test]
+fn a_launcher_without_a_key_or_without_an_enrolment_is_sent_away() {
+    let mut bench = Bench::new();
+    let link = bench.link();
+    bench.apply(Event::LauncherConnected { link, from: NEAR, key: None });
+    let hello = FromLauncher::Hello(Hello::from_us("test"));
+    assert_eq!(summary(&bench.reports(link, hello.clone())), "goodbye NotEnrolled");
+
+    let link = bench.launcher(1);
+    let asked = bench.reports(link, hello);
+    assert_eq!(summary(&bench.answer(&asked, Answer::NoLauncher)), "launcher Welcome");
+    assert_eq!(summary(&bench.pass(Duration::from_secs(9))), "");
+    assert_eq!(summary(&bench.pass(Duration::from_secs(1))), "goodbye NotEnrolled");
+}
+
+#[test]
+fn a_launcher_waits_no_longer_for_the_store_than_a_player() {
+    let mut bench = Bench::new();
+    let link = bench.launcher(1);
+    bench.reports(link, FromLauncher::Hello(Hello::from_us("test")));
+    assert_eq!(summary(&bench.pass(Duration::from_secs(10))), "goodbye Busy");
+}
+
+#[test]
+fn the_newer_of_two_connections_with_one_key_wins_and_nothing_flickers() {
+    let mut bench = Bench::new();
+    let watcher = bench.logged_in(1);
+    bench.says(watcher, FromGameClient::WatchServers);
+    let old = bench.with_server(1, SERVER);
+    let new = bench.launcher(1);
+    let asked = bench.reports(new, FromLauncher::Hello(Hello::from_us("test")));
+    let effects = bench.answer(&asked, Answer::Launcher(Text::lossy("launcher-1")));
+    assert_eq!(effects.first(), Some(&Effect::Goodbye(old, Goodbye::TakenOver)));
+    assert_eq!(told(&effects), []);
+    assert_eq!(told(&bench.reports(new, FromLauncher::Servers(whole_list(&[SERVER])))), []);
+    assert_eq!(bench.gone(old), []);
+}
+
+#[test]
+fn servers_of_a_lost_launcher_are_unreachable_then_gone() {
+    let mut bench = Bench::new();
+    let launcher = bench.with_server(1, SERVER);
+    let watcher = bench.joined(1, launcher);
+    bench.says(watcher, FromGameClient::WatchServers);
+    let unreachable = property(SERVER, ServerProperty::State(ServerState::Unreachable));
+    assert_eq!(told(&bench.gone(launcher)), [unreachable]);
+    assert_eq!(summary(&bench.says(watcher, join())), "refused Unavailable");
+    let mut effects = Vec::new();
+    for _ in 0..300 {
+        bench.says(watcher, FromGameClient::Pong { nonce: 0 });
+        assert_eq!(told(&effects), []);
+        effects = bench.pass(Duration::from_secs(1));
+    }
+    assert_eq!(told(&effects), [ServerEvent::Disappeared { server: SERVER }]);
+    assert!(summary(&effects).ends_with("client Left"), "{effects:?}");
+}
+
+#[test]
+fn a_launcher_that_is_back_changes_only_what_is_different() {
+    let mut bench = Bench::new();
+    let (kept, gone, new) = (ServerId(1), ServerId(2), ServerId(3));
+    let launcher = bench.enrolled(1);
+    bench.reports(launcher, FromLauncher::Servers(whole_list(&[kept, gone])));
+    let watcher = bench.logged_in(1);
+    bench.says(watcher, FromGameClient::WatchServers);
+    bench.gone(launcher);
+    let launcher = bench.enrolled(1);
+    let effects = bench.reports(launcher, FromLauncher::Servers(whole_list(&[kept, new])));
+    let ready = ServerProperty::State(ServerState::Ready);
+    assert_eq!(
+        told(&effects),
+        [
+            property(kept, ready.clone()),
+            ServerEvent::Disappeared { server: gone },
+            ServerEvent::Appeared { server: new },
+            property(new, ready),
+        ]
+    );
+}
+
+#[test]
+fn a_list_in_several_messages_is_shown_when_it_is_whole() {
+    let mut bench = Bench::new();
+    let watcher = bench.logged_in(1);
+    bench.says(watcher, FromGameClient::WatchServers);
+    let launcher = bench.enrolled(1);
+    let player = |id: u32| ServerEvent::Changed {
+        server: SERVER,
+        change: ServerChange::PlayerEntered { player: GamePlayerId(id), name: Text::default() },
+    };
+    let begin = [ServerEvent::Appeared { server: SERVER }].into_iter().chain((0..255).map(player));
+    let begin = ServerEvents { fresh: true, events: List::first_of(begin) };
+    assert_eq!(bench.reports(launcher, FromLauncher::Servers(begin.clone())), []);
+    let end = ServerEvents { fresh: false, events: List::first_of([player(255)]) };
+    assert_eq!(told(&bench.reports(launcher, FromLauncher::Servers(end))).len(), 257);
+
+    // Whoever lists exactly a full message is believed after a while.
+    assert_eq!(bench.reports(launcher, FromLauncher::Servers(begin)), []);
+    let left = ServerChange::PlayerLeft { player: GamePlayerId(255) };
+    let effects = bench.pass(Duration::from_secs(5));
+    assert_eq!(told(&effects), [ServerEvent::Changed { server: SERVER, change: left }]);
+}
+
+#[test]
+fn a_server_of_another_launcher_cannot_be_claimed() {
+    let mut bench = Bench::new();
+    let watcher = bench.logged_in(1);
+    bench.says(watcher, FromGameClient::WatchServers);
+    bench.with_server(1, SERVER);
+    let thief = bench.enrolled(2);
+    for attempt in 1..=10 {
+        let effects = bench.reports(thief, FromLauncher::Servers(whole_list(&[SERVER])));
+        assert_eq!(told(&effects), []);
+        let expected = if attempt < 10 { "" } else { "goodbye Violation" };
+        assert_eq!(summary(&effects), expected, "attempt {attempt}");
+    }
+    let other = ServerId(77);
+    let thief = bench.enrolled(2);
+    let title = property(SERVER, ServerProperty::Title(Text::lossy("stolen")));
+    let mut list = whole_list(&[other]).events.to_vec();
+    list.extend([title, ServerEvent::Disappeared { server: SERVER }]);
+    let list = ServerEvents { fresh: true, events: List::first_of(list) };
+    let effects = bench.reports(thief, FromLauncher::Servers(list));
+    assert_eq!(told(&effects), whole_list(&[other]).events.to_vec());
+    let kick = ServerEvents {
+        fresh: false,
+        events: List::first_of([ServerEvent::Disappeared { server: SERVER }]),
+    };
+    assert_eq!(bench.reports(thief, FromLauncher::Servers(kick)), []);
+    let said = FromLauncher::Said { server: SERVER, name: Text::default(), text: Text::default() };
+    assert_eq!(bench.reports(thief, said), []);
+}
+
+#[test]
+fn a_launcher_has_so_many_servers_and_no_more() {
+    let mut bench = Bench::new();
+    let watcher = bench.logged_in(1);
+    bench.says(watcher, FromGameClient::WatchServers);
+    let launcher = bench.enrolled(1);
+    let servers: Vec<_> = (0..80).map(ServerId).collect();
+    let effects = bench.reports(launcher, FromLauncher::Servers(whole_list(&servers)));
+    let appeared = told(&effects);
+    let appeared = appeared.iter().filter(|e| matches!(e, ServerEvent::Appeared { .. })).count();
+    assert_eq!(appeared, 64);
+}
+
+#[test]
+fn no_message_of_the_list_exceeds_64_kib() {
+    let mut bench = Bench::new();
+    let launcher = bench.enrolled(1);
+    let wide = "\u{10FFFF}".repeat(16);
+    for server in (u64::MAX - 63)..=u64::MAX {
+        let server = ServerId(server);
+        let mut events = vec![ServerEvent::Appeared { server }];
+        events.extend((0..16).map(|n| {
+            let key = Text::lossy(&format!("{n:032}"));
+            property(server, ServerProperty::Detail { key, value: Text::lossy(&wide) })
+        }));
+        events.extend((0..239).map(|n| {
+            let (player, name) = (GamePlayerId(u32::MAX - n), Text::lossy(&wide));
+            ServerEvent::Changed { server, change: ServerChange::PlayerEntered { player, name } }
+        }));
+        let fresh = server == ServerId(u64::MAX - 63);
+        let report = ServerEvents { fresh, events: List::first_of(events) };
+        bench.reports(launcher, FromLauncher::Servers(report));
+        bench.pass(Duration::from_secs(if fresh { 5 } else { 0 }));
+    }
+    let watcher = bench.logged_in(1);
+    let effects = bench.says(watcher, FromGameClient::WatchServers);
+    assert!(effects.len() > 60);
+    let mut total = 0;
+    for (n, effect) in effects.iter().enumerate() {
+        let Effect::ToClient(_, message @ ToGameClient::Servers(list)) = effect else {
+            panic!("{effect:?}");
+        };
+        assert_eq!(list.fresh, n == 0);
+        let mut bytes = Vec::new();
+        protocol::encode(message, &mut bytes);
+        assert!(bytes.len() <= 64 * 1024, "{} bytes", bytes.len());
+        total += bytes.len();
+    }
+    assert!(total < 2 * 1024 * 1024, "a snapshot of {total} bytes");
+}
+
+#[test]
+fn who_waits_for_a_launcher_waits_five_seconds_and_is_dismissed() {
+    let mut bench = Bench::new();
+    let launcher = bench.with_server(1, SERVER);
+    let link = bench.logged_in(1);
+    let asked = bench.says(link, join());
+    assert_eq!(summary(&bench.says(link, join())), "refused Busy");
+    assert_eq!(
+        summary(&bench.pass(Duration::from_secs(5))),
+        "launcher Dismiss, refused Unavailable"
+    );
+    assert_eq!(bench.admit(launcher, &asked), [], "it is late");
+    let other = bench.enrolled(2);
+    let asked = bench.says(link, join());
+    assert_eq!(bench.admit(other, &asked), [], "it is not for another launcher to say");
+    assert_eq!(summary(&bench.admit(launcher, &asked)), "client Joined");
+    // Joining again asks for a new secret. Failing leaves the player where they are.
+    bench.says(link, join());
+    assert_eq!(summary(&bench.pass(Duration::from_secs(5))), "refused Unavailable");
+    let leave = FromGameClient::Leave { request: REQUEST };
+    assert_eq!(summary(&bench.says(link, leave)), "launcher Dismiss, client Left");
+}
+
+#[test]
+fn who_leaves_while_joining_does_not_join() {
+    let mut bench = Bench::new();
+    let launcher = bench.with_server(1, SERVER);
+    let link = bench.logged_in(1);
+    let asked = bench.says(link, join());
+    let effects = bench.says(link, FromGameClient::Leave { request: RequestId(10) });
+    assert_eq!(summary(&effects), "launcher Dismiss, refused NotOnServer, client Left");
+    assert_eq!(bench.admit(launcher, &asked), []);
+    bench.says(link, join());
+    assert_eq!(summary(&bench.gone(link)), "launcher Dismiss");
+}
+
+#[test]
+fn joining_a_second_server_leaves_the_first() {
+    let mut bench = Bench::new();
+    let first = bench.with_server(1, SERVER);
+    let second = bench.with_server(2, ServerId(6));
+    let link = bench.joined(1, first);
+    let asked = bench.says(link, FromGameClient::Join { request: REQUEST, server: ServerId(6) });
+    let effects = bench.admit(second, &asked);
+    assert_eq!(summary(&effects), "launcher Dismiss, client Joined");
+    assert!(
+        matches!(effects[0], Effect::ToLauncher(link, ToLauncher::Dismiss { server: SERVER, .. }) if link == first)
+    );
+}
+
+#[test]
+fn a_server_nobody_knows_the_address_of_cannot_be_joined() {
+    let mut bench = Bench::new();
+    let launcher = bench.enrolled(1);
+    bench.reports(launcher, FromLauncher::Servers(whole_list(&[SERVER])));
+    let link = bench.logged_in(1);
+    assert_eq!(summary(&bench.says(link, join())), "refused ServerNotReady");
+
+    // The launcher is beside the login server, the player is not.
+    bench.reports(
+        launcher,
+        FromLauncher::Reachable(Reachable { server: SERVER, addresses: List::default(), port: 1 }),
+    );
+    let far = bench.link();
+    bench.apply(Event::ClientConnected { link: far, from: [198, 51, 100, 1].into() });
+    bench.says(far, FromGameClient::Hello(Hello::from_us("test")));
+    let asked = bench.says(far, log_in());
+    bench.answer(&asked, session(2));
+    let asked = bench.says(far, join());
+    let effects = bench.admit(launcher, &asked);
+    assert_eq!(summary(&effects), "launcher Dismiss, refused Unavailable");
+}
+
+#[test]
+fn a_revoked_launcher_and_a_renewed_key_take_the_servers_with_them() {
+    let mut bench = Bench::new();
+    let watcher = bench.logged_in(1);
+    bench.says(watcher, FromGameClient::WatchServers);
+    let launcher = bench.with_server(1, SERVER);
+    let effects = bench.apply(Event::Revoked { key: LauncherKey([1; 32]) });
+    assert_eq!(effects.first(), Some(&Effect::Goodbye(launcher, Goodbye::Revoked)));
+    assert_eq!(told(&effects), [ServerEvent::Disappeared { server: SERVER }]);
+
+    let old = bench.with_server(1, SERVER);
+    let new = bench.launcher(2);
+    let asked = bench.reports(new, FromLauncher::Hello(Hello::from_us("test")));
+    bench.answer(&asked, Answer::NoLauncher);
+    let asked = bench.reports(new, enroll());
+    let effects = bench.answer(&asked, Answer::Launcher(Text::lossy("Launcher-1")));
+    assert_eq!(effects.first(), Some(&Effect::Goodbye(old, Goodbye::Revoked)));
+    let effects = bench.reports(new, FromLauncher::Servers(whole_list(&[SERVER])));
+    assert_eq!(told(&effects), whole_list(&[SERVER]).events.to_vec());
+}
+
+#[test]
+fn an_enrolment_that_fails_ends_the_connection() {
+    let mut bench = Bench::new();
+    let link = bench.launcher(1);
+    let asked = bench.reports(link, FromLauncher::Hello(Hello::from_us("test")));
+    bench.answer(&asked, Answer::NoLauncher);
+    let asked = bench.reports(link, enroll());
+    assert_eq!(summary(&bench.answer(&asked, Answer::NoLauncher)), "goodbye EnrollmentRefused");
+}

@@ -1,0 +1,238 @@
+//! What the lobby does, seen from outside: events in, effects out.
+
+mod clients;
+mod launchers;
+mod simulation;
+
+use std::{net::IpAddr, time::Duration};
+
+use protocol::{
+    Admission, BootId, EnrollmentSecret, FromGameClient, FromLauncher, Hello, JoinSecret, List,
+    Password, Reachable, RequestId, ServerChange, ServerEvent, ServerEvents, ServerId,
+    ServerProperty, ServerState, SessionToken, Text, ToGameClient, ToLauncher, UnixMillis,
+};
+
+use super::{
+    Answer, Effect, Event, KnownSession, LauncherKey, Limits, LinkId, Lobby, Now, Query, SessionId,
+    Ticket,
+};
+
+/// A lobby and its clock.
+struct Bench {
+    lobby: Lobby,
+    running: Duration,
+    links: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(Limits::default())
+    }
+
+    fn with(limits: Limits) -> Self {
+        let lobby = Lobby::new(limits, BootId(1), now(Duration::ZERO));
+        Self { lobby, running: Duration::ZERO, links: 0 }
+    }
+
+    fn apply(&mut self, event: Event) -> Vec<Effect> {
+        self.lobby.apply(event, now(self.running))
+    }
+
+    /// Lets time pass, as the program does: half a second at a time.
+    fn pass(&mut self, time: Duration) -> Vec<Effect> {
+        let end = self.running + time;
+        let mut effects = Vec::new();
+        while self.running < end {
+            self.running = (self.running + Duration::from_millis(500)).min(end);
+            effects.extend(self.apply(Event::Tick));
+        }
+        effects
+    }
+
+    fn link(&mut self) -> LinkId {
+        self.links += 1;
+        LinkId(self.links)
+    }
+
+    fn client(&mut self) -> LinkId {
+        let link = self.link();
+        self.apply(Event::ClientConnected { link, from: NEAR });
+        link
+    }
+
+    fn greeted(&mut self) -> LinkId {
+        let link = self.client();
+        self.says(link, FromGameClient::Hello(Hello::from_us("test")));
+        link
+    }
+
+    /// A client with the session of account `id`.
+    fn logged_in(&mut self, id: u64) -> LinkId {
+        let link = self.greeted();
+        let effects = self.says(link, log_in());
+        self.answer(&effects, session(id));
+        link
+    }
+
+    /// A client that has joined [`SERVER`].
+    fn joined(&mut self, id: u64, launcher: LinkId) -> LinkId {
+        let link = self.logged_in(id);
+        let effects = self.says(link, join());
+        let effects = self.admit(launcher, &effects);
+        assert_eq!(summary(&effects), "client Joined");
+        link
+    }
+
+    fn says(&mut self, link: LinkId, message: FromGameClient) -> Vec<Effect> {
+        self.apply(Event::FromClient { link, message })
+    }
+
+    /// Answers the one query in `asked`.
+    fn answer(&mut self, asked: &[Effect], answer: Answer) -> Vec<Effect> {
+        let ticket = ticket(asked);
+        self.apply(Event::Answered { ticket, answer })
+    }
+
+    /// Lets in the one player who waits in `asked`.
+    fn admit(&mut self, launcher: LinkId, asked: &[Effect]) -> Vec<Effect> {
+        let secret = JoinSecret(Text::lossy("secret"));
+        let admission = Admission::Granted { secret };
+        self.reports(launcher, FromLauncher::Admitted { request: admission_of(asked), admission })
+    }
+
+    fn launcher(&mut self, key: u8) -> LinkId {
+        let link = self.link();
+        let key = Some(LauncherKey([key; 32]));
+        self.apply(Event::LauncherConnected { link, from: NEAR, key });
+        link
+    }
+
+    /// A launcher that is enrolled, and has listed nothing yet.
+    fn enrolled(&mut self, key: u8) -> LinkId {
+        let link = self.launcher(key);
+        let effects = self.reports(link, FromLauncher::Hello(Hello::from_us("test")));
+        let name = Text::lossy(&format!("launcher-{key}"));
+        let effects = self.answer(&effects, Answer::Launcher(name));
+        assert!(summary(&effects).ends_with("trust, launcher Welcome, launcher Enrolled"));
+        link
+    }
+
+    /// A launcher with one server that players can join.
+    fn with_server(&mut self, key: u8, server: ServerId) -> LinkId {
+        let link = self.enrolled(key);
+        self.reports(link, FromLauncher::Servers(whole_list(&[server])));
+        let reachable = Reachable { server, addresses: List::default(), port: 3979 };
+        self.reports(link, FromLauncher::Reachable(reachable));
+        link
+    }
+
+    fn reports(&mut self, link: LinkId, message: FromLauncher) -> Vec<Effect> {
+        self.apply(Event::FromLauncher { link, message })
+    }
+
+    fn gone(&mut self, link: LinkId) -> Vec<Effect> {
+        self.apply(Event::Disconnected { link })
+    }
+}
+
+/// What is to be done, in short.
+fn summary(effects: &[Effect]) -> String {
+    let parts: Vec<_> = effects.iter().map(one).collect();
+    parts.join(", ")
+}
+
+fn one(effect: &Effect) -> String {
+    match effect {
+        Effect::ToClient(_, ToGameClient::Refused { reason, .. }) => {
+            format!("refused {}", variant(reason))
+        }
+        Effect::ToClient(_, message) => format!("client {}", variant(message)),
+        Effect::ToClients(_, message) => format!("clients {}", variant(message)),
+        Effect::ToLauncher(_, message) => format!("launcher {}", variant(message)),
+        Effect::Trust(_) => "trust".into(),
+        Effect::Goodbye(_, goodbye) => format!("goodbye {}", variant(goodbye)),
+        Effect::Ask(_, query) => format!("ask {}", variant(query)),
+    }
+}
+
+fn variant(value: &impl std::fmt::Debug) -> String {
+    let text = format!("{value:?}");
+    text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
+}
+
+fn ticket(effects: &[Effect]) -> Ticket {
+    let asked = effects.iter().find_map(|effect| match effect {
+        Effect::Ask(ticket, _) => Some(*ticket),
+        _ => None,
+    });
+    asked.unwrap_or_else(|| panic!("nothing was asked: {effects:?}"))
+}
+
+fn admission_of(effects: &[Effect]) -> RequestId {
+    let admit = effects.iter().find_map(|effect| match effect {
+        Effect::ToLauncher(_, ToLauncher::Admit { request, .. }) => Some(*request),
+        _ => None,
+    });
+    admit.unwrap_or_else(|| panic!("nobody is to be let in: {effects:?}"))
+}
+
+fn now(running: Duration) -> Now {
+    Now { running, clock: UnixMillis(1_700_000_000_000) }
+}
+
+fn session(id: u64) -> Answer {
+    Answer::Session(KnownSession {
+        session: SessionId(id),
+        name: Text::lossy(&format!("player-{id}")),
+        token: SessionToken([id as u8; 32]),
+        expires: UnixMillis(1),
+    })
+}
+
+fn log_in() -> FromGameClient {
+    let (name, password) = (Text::lossy("name"), Password(Text::lossy("password")));
+    FromGameClient::LogIn { request: REQUEST, name, password }
+}
+
+fn register() -> FromGameClient {
+    let (name, password) = (Text::lossy("name"), Password(Text::lossy("password")));
+    FromGameClient::Register { request: REQUEST, name, password }
+}
+
+fn resume() -> FromGameClient {
+    FromGameClient::Resume { request: REQUEST, token: SessionToken([1; 32]) }
+}
+
+fn join() -> FromGameClient {
+    FromGameClient::Join { request: REQUEST, server: SERVER }
+}
+
+fn enroll() -> FromLauncher {
+    FromLauncher::Enroll { secret: EnrollmentSecret([1; 32]) }
+}
+
+fn whole_list(servers: &[ServerId]) -> ServerEvents {
+    let events = servers.iter().flat_map(|server| {
+        let ready = ServerProperty::State(ServerState::Ready);
+        [ServerEvent::Appeared { server: *server }, property(*server, ready)]
+    });
+    ServerEvents { fresh: true, events: List::first_of(events) }
+}
+
+fn property(server: ServerId, property: ServerProperty) -> ServerEvent {
+    ServerEvent::Changed { server, change: ServerChange::Property(property) }
+}
+
+/// The events watchers are told in `effects`.
+fn told(effects: &[Effect]) -> Vec<ServerEvent> {
+    let told = effects.iter().filter_map(|effect| match effect {
+        Effect::ToClient(_, ToGameClient::Servers(list))
+        | Effect::ToClients(_, ToGameClient::Servers(list)) => Some(list.events.to_vec()),
+        _ => None,
+    });
+    told.flatten().collect()
+}
+
+const NEAR: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+const REQUEST: RequestId = RequestId(9);
+const SERVER: ServerId = ServerId(5);
