@@ -65,7 +65,7 @@ impl Display {
         let mut server = Process::start(scope, "xvfb", xvfb, Stdio::Events)
             .context("is the Debian package xvfb installed?")?;
         let number = server.events.wait("the display's number", STARTS_WITHIN, |e| e.0.is_u64());
-        let number = number.with_context(|| server.report())?;
+        let number = number.map_err(|error| server.explain(error))?;
         Ok(Self { name: format!(":{}", number.0), server })
     }
 

@@ -113,7 +113,7 @@ impl Process {
     pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
         let what = format!("the end of {}", self.name);
         let ended = eventually(&what, limit, || self.child.try_wait().ok().flatten());
-        ended.with_context(|| self.report())
+        ended.map_err(|error| self.explain(error))
     }
 
     /// Asks it to end, with SIGTERM, and waits until it has.
@@ -143,6 +143,11 @@ impl Process {
         let lines: Vec<_> = text.lines().collect();
         let end = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n    ");
         format!("{}: said {}\n  log:\n    {end}", self.name, self.events.seen())
+    }
+
+    /// An error, and what this process said lately.
+    pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        anyhow::anyhow!("{error:#}\n{}", self.report())
     }
 
     /// Runs `command` to its end, within `limit`, and demands that it succeeds.

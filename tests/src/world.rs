@@ -255,7 +255,6 @@ impl Launcher {
         forget(&ready)?;
         command.arg("--data-dir").arg(&data).arg("--config").arg(&config);
         command.args(["--log-format", "json", "--ready-file"]).arg(&ready);
-        command.args(["--listen", "127.0.0.1:0"]);
         let mut process = Process::start(&world.scope, "launcher", command, Stdio::Log)?;
         let ready = wait_until_ready(&ready, &mut process)?;
         Ok(Self { process, data, ready, config })
@@ -444,7 +443,7 @@ fn wait_until_ready(file: &Path, process: &mut Process) -> Result<Value> {
         Err(_) if process.runs() => None,
         Err(_) => Some(Err(anyhow::anyhow!("it ended before it was ready"))),
     });
-    let text = text.flatten().with_context(|| process.report())?;
+    let text = text.flatten().map_err(|error| process.explain(error))?;
     serde_json::from_str(&text).with_context(|| format!("the ready file: {text}"))
 }
 

@@ -33,11 +33,11 @@ fn a_player_joins_a_real_game_is_seen_in_it_chats_and_leaves() -> Result<()> {
     assert_eq!(joined.text("secret").len(), 20, "a random code of 20 characters");
     list.events.wait("ann in the game", SOON, |event| event.has_player("ann"))?;
 
-    bob.elsewhere(&world, "lobby")?.log_in(&world)?;
-    let lobby = bob.elsewhere(&world, "lobby")?;
-    lobby.run(&world, &["chat", "--channel", "lobby", "who is there?"], None)?;
+    let cat = world.player(&login_server, "cat")?;
+    cat.register(&world)?;
+    cat.run(&world, &["chat", "--channel", "lobby", "who is there?"], None)?;
     let chat = game.events.wait("the lobby", SOON, |event| event.says("who is there?"))?;
-    assert_eq!((chat.text("channel"), chat.text("from")), ("lobby", "bob"));
+    assert_eq!((chat.text("channel"), chat.text("from")), ("lobby", "cat"));
 
     game.signal(tests::Signal::TERM);
     game.events.kind("left", SOON)?;
@@ -56,10 +56,10 @@ fn what_is_typed_in_the_real_game_is_read_at_the_login_server_and_back() -> Resu
     bob.register(&world)?;
     let mut list = bob.watch(&world)?;
     list.events.wait("the server, ready", SOON, Event::is_ready)?;
-    let phone = bob.elsewhere(&world, "phone")?;
-    phone.log_in(&world)?;
-    let mut phone = phone.start(&world, &["join", "openttd", "--chat-stdin"])?;
-    phone.events.kind("joined", SOON)?;
+    let cat = world.player(&login_server, "cat")?;
+    cat.register(&world)?;
+    let mut cat = cat.start(&world, &["join", "openttd", "--chat-stdin"])?;
+    cat.events.kind("joined", SOON)?;
 
     let ann = world.player(&login_server, "ann")?;
     ann.register(&world)?;
@@ -74,7 +74,7 @@ fn what_is_typed_in_the_real_game_is_read_at_the_login_server_and_back() -> Resu
     let heard = (1..=TRIES).find_map(|attempt| {
         let text = format!("typed in the game {attempt}");
         let typed = display.say_in_game(&text);
-        let heard = phone.events.wait(&text, Duration::from_secs(5), |event| event.says(&text));
+        let heard = cat.events.wait(&text, Duration::from_secs(5), |event| event.says(&text));
         match (typed, heard) {
             (_, Ok(event)) => Some(event),
             (Err(error), _) | (_, Err(error)) if attempt == TRIES => panic!("{error:#}"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use tests::{Event, Launcher, LauncherOptions, LoginServer, Process, World};
+use tests::{Event, Launcher, LauncherOptions, LoginServer, Player, Process, World};
 
 use super::teller::Teller;
 
@@ -33,17 +33,17 @@ pub(crate) fn tell(world: &World, teller: &mut Teller) -> Result<(LoginServer, L
         tests::list_of(&ready.0["players"]).len(),
         ready.0["max_players"]
     ));
-    play(world, teller, &login_server, &mut list)?;
+    play(world, teller, &world.player(&login_server, "ann")?, &bob, list)?;
     Ok((login_server, launcher))
 }
 
 fn play(
     world: &World,
     teller: &mut Teller,
-    login_server: &LoginServer,
-    list: &mut Process,
+    ann: &Player,
+    bob: &Player,
+    mut list: Process,
 ) -> Result<()> {
-    let ann = world.player(login_server, "ann")?;
     let registered = ann.register(world)?;
     contains(&registered, "registered")?;
     teller.tell("ann registers. Her password is stored as argon2id, her account is on disk.");
@@ -59,26 +59,24 @@ fn play(
     let at = format!("{}:{}", joined.text("address"), joined.0["port"]);
     teller
         .tell(format!("ann joins: the game at {at} takes a random secret, just announced to it."));
-    see(list, "ann in the game", |event| event.has_player("ann"))?;
+    see(&mut list, "ann in the game", |event| event.has_player("ann"))?;
     teller.tell("The real OpenTTD client is in the game: bob sees ann on the server's list.");
 
-    chat(world, teller, login_server, &mut game)?;
+    // An account is on one connection at a time.
+    list.stop(ENDS_WITHIN)?;
+    chat(world, teller, bob, &mut game)?;
 
+    let mut list = bob.watch(world)?;
+    see(&mut list, "ann, still in the game", |event| event.has_player("ann"))?;
     game.signal(tests::Signal::TERM);
     see(&mut game, "left", |event| event.kind() == "left")?;
-    see(list, "ann gone", |event| event.kind() == "server" && !event.has_player("ann"))?;
+    see(&mut list, "ann gone", |event| event.kind() == "server" && !event.has_player("ann"))?;
     teller.tell("ann leaves: bob sees nobody on the server any more.");
+    list.stop(ENDS_WITHIN)?;
     Ok(())
 }
 
-fn chat(
-    world: &World,
-    teller: &mut Teller,
-    login_server: &LoginServer,
-    ann: &mut Process,
-) -> Result<()> {
-    let bob = world.player(login_server, "bob")?.elsewhere(world, "chat")?;
-    bob.log_in(world)?;
+fn chat(world: &World, teller: &mut Teller, bob: &Player, ann: &mut Process) -> Result<()> {
     bob.run(world, &["chat", "--channel", "lobby", LOBBY], None)?;
     see(ann, "bob in the lobby", |event| event.says(LOBBY) && event.text("from") == "bob")?;
     teller.tell(format!("bob says in the lobby: {LOBBY:?}; ann reads it."));
@@ -90,6 +88,7 @@ fn chat(
     bob.say(SERVER_TALK)?;
     see(ann, "bob on the server", |event| event.says(SERVER_TALK) && event.text("from") == "bob")?;
     teller.tell(format!("On the server ann says {ANSWER:?}, and bob {SERVER_TALK:?}."));
+    bob.stop(ENDS_WITHIN)?;
     Ok(())
 }
 
