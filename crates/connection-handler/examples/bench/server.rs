@@ -1,0 +1,131 @@
+//! The servers, each in a process of its own.
+
+use std::{
+    env,
+    io::{self, BufRead, BufReader, Read},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use rustix::{
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+    thread::{CpuSet, sched_setaffinity},
+};
+use tokio::net::TcpListener;
+
+use crate::{
+    central,
+    codec::{Bare, Chunked, Derived, Serde, Wire},
+    plain,
+};
+
+/// A process of this program with other arguments, that has said it is ready. Ends when dropped.
+pub(crate) struct Helper {
+    process: Child,
+    pub(crate) said: String,
+}
+
+impl Helper {
+    pub(crate) fn start(arguments: &[&str]) -> io::Result<Self> {
+        let mut command = Command::new(env::current_exe()?);
+        let command = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut helper = Self { process: command.spawn()?, said: String::new() };
+        let stdout = helper.process.stdout.take().expect("it is piped");
+        let (sender, line) = mpsc::channel();
+        thread::spawn(move || sender.send(BufReader::new(stdout).lines().next()));
+        let silent = || io::Error::new(io::ErrorKind::TimedOut, "a process has not started");
+        helper.said = line.recv_timeout(START).ok().flatten().ok_or_else(silent)??;
+        Ok(helper)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// One of the designs, serving.
+pub(crate) struct Server {
+    process: Helper,
+    pub(crate) port: u16,
+}
+
+impl Server {
+    pub(crate) fn start(design: &str, wire: &str) -> io::Result<Self> {
+        let process = Helper::start(&["serve", design, wire])?;
+        let port = process.said.trim().parse().map_err(io::Error::other)?;
+        Ok(Self { process, port })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+/// The process of a [`Server`]: serves on the first CPU until standard input ends.
+pub(crate) fn serve(design: &str, wire: &str) -> io::Result<()> {
+    run_on(SERVER_CPU);
+    end_with_stdin();
+    actix::System::new().block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        println!("{}", listener.local_addr()?.port());
+        match wire {
+            "derive" => serve_wire::<Chunked<Derived>>(design, listener).await,
+            "serde" => serve_wire::<Chunked<Serde>>(design, listener).await,
+            "bare" => serve_wire::<Bare>(design, listener).await,
+            _ => Err(io::Error::other("no such codec")),
+        }
+    })
+}
+
+async fn serve_wire<W: Wire>(design: &str, listener: TcpListener) -> io::Result<()> {
+    match design {
+        "plain" => plain::serve::<W>(listener).await,
+        "ours" => {
+            central::start::<W>(listener);
+            std::future::pending().await
+        }
+        _ => Err(io::Error::other("no such design")),
+    }
+}
+
+/// Ends the process when whoever started it has.
+pub(crate) fn end_with_stdin() {
+    thread::spawn(|| {
+        let _ = io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(0);
+    });
+}
+
+/// Stays on one CPU from now on. Where that is not possible, figures are only less steady.
+pub(crate) fn run_on(cpu: usize) {
+    let mut cpus = CpuSet::new();
+    cpus.set(cpu);
+    let _ = sched_setaffinity(None, &cpus);
+}
+
+/// Raises the number of open files, here and for servers to come, to what it may be.
+pub(crate) fn raise_open_files() -> usize {
+    let (limit, wanted) = (getrlimit(Resource::Nofile), Some(WANTED_FILES));
+    // Only root may raise the hard limit.
+    if limit.maximum.is_some_and(|files| files < WANTED_FILES) {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: wanted, maximum: wanted });
+    }
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let current = getrlimit(Resource::Nofile).current;
+    current.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX))
+}
+
+pub(crate) const SERVER_CPU: usize = 0;
+pub(crate) const CLIENT_CPU: usize = 1;
+const WANTED_FILES: u64 = 11_000;
+const START: Duration = Duration::from_secs(10);
