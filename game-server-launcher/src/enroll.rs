@@ -30,8 +30,7 @@ use crate::{
 /// When a launcher runs on `data_dir`, the login server cannot be reached, is not the one that the
 /// string says, or does not take the secret.
 pub async fn enroll(data_dir: &Path, enrollment: &Enrollment) -> anyhow::Result<String> {
-    let data_dir = DataDir::lock(data_dir)
-        .context("stop it first (with SIGUSR2 its games go on), enrol, and start it again")?;
+    let data_dir = DataDir::lock(data_dir)?;
     let identity = login::identity(data_dir.path())?;
     let mut server = LoginServerAddress {
         address: enrollment.address.clone(),

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
     net::SocketAddr,
     os::unix::fs::OpenOptionsExt as _,
@@ -44,6 +44,7 @@ pub enum Shutdown {
 /// time; [`Bug`] when the central actor has ended unexpectedly.
 pub async fn run(config: Config, shutdown: impl Future<Output = Shutdown>) -> anyhow::Result<()> {
     let data_dir = DataDir::lock(&config.data_dir)?;
+    remove_ready_file(&config)?;
     let identity = login::identity(data_dir.path())?;
     let fingerprint = identity.fingerprint();
     let login_server = LoginServerAddress::load(data_dir.path())?;
@@ -72,6 +73,17 @@ pub async fn run(config: Config, shutdown: impl Future<Output = Shutdown>) -> an
     tokio::select! {
         result = end(&launcher, shutdown) => result,
         () = ended => Err(Bug("the central actor of the launcher has ended").into()),
+    }
+}
+
+/// One of the launcher before would say that everything runs.
+fn remove_ready_file(config: &Config) -> anyhow::Result<()> {
+    let Some(file) = &config.ready_file else { return Ok(()) };
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", file.display()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -157,7 +169,10 @@ impl DataDir {
         let lock = try_lock(&path).with_context(|| format!("cannot lock {shown}"))?;
         match lock {
             Ok(lock) => Ok(Self { path, _lock: lock }),
-            Err(process) => bail!("a launcher (process {process}) runs on {shown}"),
+            Err(process) => bail!(
+                "a launcher (process {process}) runs on {shown}: stop it first; \
+                 with SIGUSR2 its games go on"
+            ),
         }
     }
 

@@ -57,6 +57,7 @@ pub(crate) struct Keeper {
     /// Told when the keeper has nothing left to do.
     over: Option<oneshot::Sender<Over>>,
     next_ping: Instant,
+    ping_every: Duration,
 }
 
 /// A keeper has nothing left to do: its game was stopped.
@@ -99,6 +100,7 @@ impl Keeper {
             changes: Vec::new(),
             over: Some(over),
             next_ping: Instant::now(),
+            ping_every: PING_EVERY.min(server.limits.silent_after / 4),
         }
     }
 
@@ -295,7 +297,7 @@ impl Keeper {
 
     fn ping_game(&mut self, now: Instant) {
         if now >= self.next_ping {
-            self.next_ping = now + PING_EVERY;
+            self.next_ping = now + self.ping_every;
             self.with_game(|game| game.world.ping());
         }
     }
@@ -423,7 +425,7 @@ async fn tick(keeper: Addr<Keeper>) {
 /// The shortest pause before a restart is several times as long.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Several of them are unanswered before a game is called silent.
+/// Or more often: several of them are unanswered before a game is called silent.
 const PING_EVERY: Duration = Duration::from_secs(5);
 
 const MAX_LIST: usize = 256;

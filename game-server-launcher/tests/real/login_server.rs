@@ -1,0 +1,363 @@
+//! The login server's side of the protocol, and what it has come to know.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+};
+
+use bytes::BytesMut;
+use connection_handler::{
+    Decoded, DisconnectReason, MessageDecoder, MessageEncoder, MessageLimit,
+    TcpMessageConnectionReader, TcpMessageConnectionWriter,
+    transport::{
+        Listener as _,
+        keys::{Identity, KeyFingerprint},
+        secure::{SecureListener, SecurePort, SecurePortConfig, SecurePortHandle},
+    },
+};
+use futures_util::{SinkExt as _, StreamExt as _};
+use protocol::{
+    ALPN_LAUNCHER, Admission, BootId, DecodeError, Enrollment, EnrollmentSecret, FromLauncher,
+    GamePlayerId, Goodbye, MAX_AFTER_LOGIN, RequestId, ServerChange, ServerEvent, ServerId,
+    ServerProperty, ServerState, Text, ToLauncher, UnixMillis, Welcome,
+};
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio_util::codec::{FramedRead, FramedWrite};
+
+/// A login server that knows one launcher.
+pub(crate) struct LoginServer {
+    addr: SocketAddr,
+    identity: Identity,
+    heard: mpsc::UnboundedReceiver<Heard>,
+    launcher: Option<mpsc::UnboundedSender<ToLauncher>>,
+    running: Option<(SecurePortHandle, JoinHandle<()>)>,
+    requests: u32,
+    /// What is known of each server.
+    pub(crate) servers: HashMap<ServerId, Server>,
+    /// What was said in games.
+    pub(crate) admissions: HashMap<u32, Admission>,
+    /// How often a launcher has told everything.
+    pub(crate) snapshots: usize,
+}
+
+/// What is known of one game server.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Server {
+    pub(crate) title: String,
+    pub(crate) game: String,
+    pub(crate) map: String,
+    pub(crate) state: Option<ServerState>,
+    pub(crate) states: Vec<ServerState>,
+    pub(crate) max_players: u16,
+    pub(crate) details: BTreeMap<String, String>,
+    pub(crate) players: BTreeMap<GamePlayerId, String>,
+    pub(crate) port: Option<u16>,
+}
+
+enum Heard {
+    Connected(mpsc::UnboundedSender<ToLauncher>),
+    Message(FromLauncher),
+}
+
+const SECRET: EnrollmentSecret = EnrollmentSecret([7; 32]);
+
+impl LoginServer {
+    pub(crate) async fn start() -> Self {
+        let identity = Identity::ephemeral().unwrap();
+        let mut server = Self {
+            addr: ([127, 0, 0, 1], 0).into(),
+            identity,
+            heard: mpsc::unbounded_channel().1,
+            launcher: None,
+            running: None,
+            requests: 0,
+            servers: HashMap::new(),
+            admissions: HashMap::new(),
+            snapshots: 0,
+        };
+        server.begin(true).await;
+        server
+    }
+
+    /// Is gone, as after kill -9.
+    pub(crate) async fn die(&mut self) {
+        if let Some((port, connections)) = self.running.take() {
+            connections.abort();
+            let _ = connections.await;
+            port.close().await;
+        }
+        self.launcher = None;
+        self.servers.clear();
+    }
+
+    /// Is there (again). A launcher it does not `know` is refused.
+    pub(crate) async fn begin(&mut self, know: bool) {
+        let bind = async {
+            // What is left of the life before may take a moment to let go of the port.
+            loop {
+                let config = SecurePortConfig::default();
+                match SecurePort::bind(self.addr, &self.identity, config).await {
+                    Ok(port) => return port,
+                    Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        };
+        let mut port = timeout(crate::LIMIT, bind).await.expect("the port is free again");
+        let listener = port.listener(ALPN_LAUNCHER);
+        self.addr = port.local_addr();
+        let (sender, heard) = mpsc::unbounded_channel();
+        self.heard = heard;
+        self.running = Some((port.start(), actix::spawn(accept(listener, sender, know))));
+    }
+
+    /// What `login-server launcher enroll` would print.
+    pub(crate) fn enrollment(&self) -> Enrollment {
+        let pin = *self.identity.fingerprint().as_bytes();
+        Enrollment { address: self.addr.to_string(), pin, secret: SECRET }
+    }
+
+    /// What is known of the only server.
+    #[track_caller]
+    pub(crate) fn server(&self) -> (ServerId, &Server) {
+        let (id, server) = self.servers.iter().next().expect("a server is listed");
+        (*id, server)
+    }
+
+    pub(crate) fn send(&self, message: ToLauncher) {
+        self.launcher.as_ref().expect("a launcher is connected").send(message).unwrap();
+    }
+
+    /// Listens until `what` is so.
+    #[track_caller]
+    pub(crate) fn until<'a>(
+        &'a mut self,
+        what: &'a str,
+        is_so: impl Fn(&Self) -> bool + 'a,
+    ) -> impl Future<Output = ()> + 'a {
+        let caller = std::panic::Location::caller();
+        async move {
+            let listen = async {
+                while !is_so(self) {
+                    match self.heard.recv().await {
+                        Some(Heard::Connected(launcher)) => self.launcher = Some(launcher),
+                        Some(Heard::Message(message)) => self.hear(message),
+                        None => panic!("{caller}: nobody is listened to"),
+                    }
+                }
+            };
+            if timeout(crate::LIMIT, listen).await.is_err() {
+                panic!("{caller}: never {what}; known: {:#?}", self.servers);
+            }
+        }
+    }
+
+    /// Listens until the only server has this state.
+    #[track_caller]
+    pub(crate) fn until_state(&mut self, state: ServerState) -> impl Future<Output = ()> {
+        self.until("the state", move |login| {
+            login.servers.values().any(|server| server.state == Some(state))
+        })
+    }
+
+    /// Listens until players of these names are in.
+    #[track_caller]
+    pub(crate) fn until_players<'a>(
+        &'a mut self,
+        names: &'a [&'a str],
+    ) -> impl Future<Output = ()> + 'a {
+        self.until("these players", move |login| {
+            let server = login.servers.values().next();
+            server.is_some_and(|server| server.players.values().eq(names.iter()))
+        })
+    }
+
+    /// Asks for a player to be admitted, and for the answer.
+    pub(crate) async fn admit(&mut self, player: &str) -> Admission {
+        self.requests += 1;
+        let request = self.requests;
+        let (server, player) = (self.server().0, Text::lossy(player));
+        self.send(ToLauncher::Admit { request: RequestId(request), server, player });
+        self.until("an answer", |login| login.admissions.contains_key(&request)).await;
+        self.admissions[&request].clone()
+    }
+
+    /// The secret for a player who has to be let in, and the port to show it at.
+    pub(crate) async fn secret(&mut self, player: &str) -> (String, u16) {
+        match self.admit(player).await {
+            Admission::Granted { secret } => {
+                (secret.reveal().to_owned(), self.server().1.port.unwrap())
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn hear(&mut self, message: FromLauncher) {
+        match message {
+            FromLauncher::Servers(told) => {
+                if told.fresh {
+                    self.servers.clear();
+                    self.snapshots += 1;
+                }
+                for event in told.events {
+                    self.event(event);
+                }
+            }
+            FromLauncher::Reachable(reachable) => {
+                self.servers.entry(reachable.server).or_default().port = Some(reachable.port);
+            }
+            FromLauncher::Admitted { request, admission } => {
+                self.admissions.insert(request.0, admission);
+            }
+            FromLauncher::Hello(_)
+            | FromLauncher::Enroll { .. }
+            | FromLauncher::Said { .. }
+            | FromLauncher::Ping { .. }
+            | FromLauncher::Pong { .. } => {}
+        }
+    }
+
+    fn event(&mut self, event: ServerEvent) {
+        match event {
+            ServerEvent::Appeared { server } => {
+                self.servers.insert(server, Server::default());
+            }
+            ServerEvent::Changed { server, change } => {
+                self.servers.get_mut(&server).expect("it has appeared").change(change);
+            }
+            ServerEvent::Disappeared { server } => drop(self.servers.remove(&server)),
+        }
+    }
+}
+
+impl Server {
+    fn change(&mut self, change: ServerChange) {
+        match change {
+            ServerChange::Property(property) => match property {
+                ServerProperty::Title(title) => self.title = title.into(),
+                ServerProperty::Game(game) => self.game = game.into(),
+                ServerProperty::State(state) => {
+                    self.state = Some(state);
+                    self.states.push(state);
+                }
+                ServerProperty::Map(map) => self.map = map.into(),
+                ServerProperty::MaxPlayers(max) => self.max_players = max,
+                ServerProperty::Detail { key, value } => {
+                    self.details.insert(key.into(), value.into());
+                }
+            },
+            ServerChange::PlayerEntered { player, name } => {
+                self.players.insert(player, name.into());
+            }
+            ServerChange::PlayerLeft { player } => {
+                assert!(self.players.remove(&player).is_some(), "{player:?} was not in");
+            }
+            ServerChange::AllPlayersLeft => self.players.clear(),
+        }
+    }
+}
+
+async fn accept(mut listener: SecureListener, heard: mpsc::UnboundedSender<Heard>, know: bool) {
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok(handshake) = listener.accept().await {
+        let Ok(connection) = handshake.await else { continue };
+        assert!(connection.identity.is_some(), "launchers prove who they are");
+        let heard = heard.clone();
+        connections.spawn_local(async move {
+            let read = FramedRead::new(
+                connection.read,
+                TcpMessageConnectionReader::new(Codec, MessageLimit::new(MAX_AFTER_LOGIN)),
+            );
+            let write = TcpMessageConnectionWriter::new(Codec);
+            serve(read, FramedWrite::new(connection.write, write), heard, know).await;
+        });
+    }
+}
+
+async fn serve<R, W>(
+    mut read: FramedRead<R, TcpMessageConnectionReader<Codec>>,
+    mut write: FramedWrite<W, TcpMessageConnectionWriter<Codec>>,
+    heard: mpsc::UnboundedSender<Heard>,
+    know: bool,
+) where
+    R: tokio::io::AsyncRead + Unpin,
+    W: tokio::io::AsyncWrite + Unpin,
+{
+    let (sender, mut to_send) = mpsc::unbounded_channel();
+    loop {
+        let message = tokio::select! {
+            message = read.next() => match message {
+                Some(Ok(message)) => message,
+                _ => return,
+            },
+            Some(message) = to_send.recv() => {
+                if write.send(message).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
+        let answer = match &message {
+            FromLauncher::Hello(_) => {
+                let _ = heard.send(Heard::Connected(sender.clone()));
+                let boot = BootId(1);
+                ToLauncher::Welcome(Welcome { version: 0, now: UnixMillis(0), boot, features: 0 })
+            }
+            FromLauncher::Enroll { secret } if *secret == SECRET => {
+                ToLauncher::Enrolled { name: Text::lossy("a launcher") }
+            }
+            FromLauncher::Enroll { .. } => ToLauncher::Goodbye(Goodbye::EnrollmentRefused),
+            FromLauncher::Servers(_) if !know => ToLauncher::Goodbye(Goodbye::NotEnrolled),
+            FromLauncher::Ping { nonce } => ToLauncher::Pong { nonce: *nonce },
+            _ => {
+                let _ = heard.send(Heard::Message(message));
+                continue;
+            }
+        };
+        let over = matches!(answer, ToLauncher::Goodbye(_));
+        if write.send(answer).await.is_err() {
+            return;
+        }
+        if over {
+            // Not before the other side has it.
+            let _ = write.close().await;
+            return;
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Codec;
+
+impl MessageDecoder for Codec {
+    type Message = FromLauncher;
+    type Error = DisconnectReason;
+
+    fn decode(&mut self, bytes: &[u8]) -> Result<Decoded<FromLauncher>, DisconnectReason> {
+        match protocol::decode(bytes) {
+            Ok(message) => Ok(Decoded::Message(message)),
+            Err(DecodeError::Incomplete) => Ok(Decoded::Incomplete),
+            Err(error) => Err(DisconnectReason::invalid(error)),
+        }
+    }
+}
+
+impl MessageEncoder<ToLauncher> for Codec {
+    type Error = DisconnectReason;
+
+    fn encode(
+        &mut self,
+        message: &ToLauncher,
+        bytes: &mut BytesMut,
+    ) -> Result<(), DisconnectReason> {
+        protocol::encode(message, bytes);
+        Ok(())
+    }
+}
+
+/// A pin that is not this login server's.
+pub(crate) fn another_pin() -> [u8; 32] {
+    *KeyFingerprint::from_bytes([1; 32]).as_bytes()
+}
