@@ -325,6 +325,8 @@ fn other_commands_go_through_a_running_join() {
     assert_eq!(chat[0]["text"], "hello");
     assert_eq!(join.sees("chat")["text"], "hello");
     assert_eq!(player.done(&["servers"], "").len(), 1);
+    let watch = player.start(&["servers", "--watch"]);
+    assert_eq!(watch.sees("server")["name"], SERVER_NAME);
     assert_eq!(player.done(&["ping"], "")[0]["event"], "ping");
     assert_eq!(player.fails(&["join", SERVER_NAME], "", 1)["reason"], "join_running");
     let log_in = player.fails(&["login", "Ada", "--password-stdin"], "correct horse\n", 1);

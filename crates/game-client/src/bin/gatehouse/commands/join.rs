@@ -76,8 +76,9 @@ pub(super) async fn join(
     };
     if chat {
         tokio::spawn(speak(session.clone(), output));
+        output.hint("-- what you type is said on the server; Ctrl-C leaves")?;
     } else if game.is_none() {
-        output.hint("Ctrl-C leaves.")?;
+        output.hint("-- Ctrl-C leaves")?;
     }
     let mut stay = Stay { session, events, list, control, signals, game, output, ended: None };
     let end = stay.until_the_end().await;

@@ -1,7 +1,7 @@
 //! `servers`.
 
-use game_client::{Server, ServerList};
-use protocol::{ServerEvents, ServerId, ServerState};
+use game_client::{ListChanges, Server, ServerList};
+use protocol::{ServerId, ServerState};
 
 use crate::{
     failure::Failure,
@@ -27,18 +27,29 @@ pub(super) async fn watch(place: &mut Place, output: Output) -> Result<(), Failu
     let mut link = Link::long(place).await?;
     link.request(Request::WatchServers).await?;
     let mut list = ServerList::new();
+    let mut shown = false;
     loop {
         match link.next().await? {
-            Notice::Servers(events) => changed(&mut list, &events, output)?,
+            Notice::Servers(events) => {
+                let before = list.clone();
+                let changes = list.apply(&events);
+                if !shown || list != before {
+                    show_changes(&before, &list, changes, output)?;
+                }
+                shown = true;
+            }
             Notice::Said(_) | Notice::JoinedAgain(_) | Notice::Left => {}
             notice @ (Notice::ConnectionLost(_) | Notice::Reconnected) => notice.print(output)?,
         }
     }
 }
 
-fn changed(list: &mut ServerList, events: &ServerEvents, output: Output) -> Result<(), Failure> {
-    let before = list.clone();
-    let changes = list.apply(events);
+fn show_changes(
+    before: &ServerList,
+    list: &ServerList,
+    changes: ListChanges,
+    output: Output,
+) -> Result<(), Failure> {
     if output.terminal {
         return output.line(format_args!("{CLEAR}{}", table(list, output.colour)));
     }
@@ -131,7 +142,7 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 
 #[cfg(test)]
 mod tests {
-    use protocol::{List, ServerChange, ServerEvent, ServerProperty, Text};
+    use protocol::{List, ServerChange, ServerEvent, ServerEvents, ServerProperty, Text};
 
     use super::*;
 
