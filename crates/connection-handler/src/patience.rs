@@ -30,7 +30,10 @@ impl Patience {
 
     /// Something was read: whole messages or none, and perhaps the beginning of the next one.
     pub(crate) fn heard(&mut self, messages: bool, beginning: bool) {
-        self.heard = Instant::now();
+        // Who has no use for the time does not ask for it.
+        if beginning || self.config.idle_timeout.is_some() {
+            self.heard = Instant::now();
+        }
         self.begun = match self.begun.filter(|_| !messages) {
             _ if !beginning => None,
             None => Some(self.heard),

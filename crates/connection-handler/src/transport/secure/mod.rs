@@ -6,6 +6,43 @@
 //!
 //! What a stranger can cost before that is bounded by [`SecurePortConfig`]. Early data (0-RTT) and
 //! session tickets are off: nothing that is received can have been sent twice.
+//!
+//! ```
+//! use connection_handler::transport::{
+//!     Listener,
+//!     keys::Identity,
+//!     secure::{SecureConnector, SecurePort, SecurePortConfig},
+//! };
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A server keeps its identity in files, see `Identity::load_or_create`.
+//! let identity = Identity::ephemeral()?;
+//! let addr = "127.0.0.1:0".parse()?;
+//! let mut port = SecurePort::bind(addr, &identity, SecurePortConfig::default()).await?;
+//! // Give it to an `IncomingConnectionHandler`, or accept by hand.
+//! let mut listener = port.listener("example/1");
+//! let handle = port.start();
+//!
+//! let trust = identity.fingerprint().into();
+//! let connector = SecureConnector::new(handle.local_addr(), "example/1", trust, None);
+//! let mut client = connector.connect().await?;
+//! client.write.write_all(b"hello").await?;
+//! client.write.shutdown().await?;
+//!
+//! let mut server = listener.accept().await?.await?;
+//! let mut heard = String::new();
+//! server.read.read_to_string(&mut heard).await?;
+//! assert_eq!(heard, "hello");
+//! drop((client, server));
+//! handle.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Over QUIC a connection exists for the server once the client has sent something on it: the side
+//! that connects speaks first.
 
 mod accept;
 mod connector;

@@ -25,6 +25,24 @@ async fn both_ways_lead_to_the_listener() {
 }
 
 #[tokio::test]
+async fn a_port_for_ipv6_serves_both_and_knows_an_ipv4_address_as_such() {
+    let identity = Identity::ephemeral().unwrap();
+    let addr = "[::]:0".parse().unwrap();
+    let mut port = SecurePort::bind(addr, &identity, Default::default()).await.unwrap();
+    let mut listener = port.listener(ALPN);
+    let handle = port.start();
+    for ip in ["127.0.0.1", "::1"] {
+        let addr = SocketAddr::new(ip.parse().unwrap(), handle.local_addr().port());
+        let trust = Trust::from(identity.fingerprint());
+        let connector = SecureConnector::new(addr, ALPN, trust, None);
+        for way in WAYS {
+            let _client = connect(&connector, addr, way).await.unwrap();
+            assert_eq!(soon(accept(&mut listener)).await.remote_addr.ip(), addr.ip(), "{way}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn quic_comes_first() {
     let mut server = Server::start(SecurePortConfig::default()).await;
     let mut client = server.connector().connect().await.unwrap();
