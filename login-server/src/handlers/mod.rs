@@ -4,3 +4,5 @@ pub(crate) mod codec;
 pub(crate) mod game_client;
 pub(crate) mod launcher;
 pub(crate) mod operator;
+#[cfg(test)]
+mod tests;

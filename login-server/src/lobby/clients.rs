@@ -9,7 +9,7 @@ use protocol::{
 
 use super::{
     Effect, LinkId, Lobby, Query, SessionId,
-    limits::{Taken, TokenBucket},
+    limits::{COST_OF_LIST, Taken, TokenBucket},
     pulse::Pulse,
     waiting::What,
 };
@@ -60,7 +60,11 @@ impl Lobby {
     pub(super) fn client_says(&mut self, link: LinkId, message: FromGameClient) {
         let Some(client) = self.clients.get_mut(&link) else { return };
         client.pulse.as_mut().into_iter().for_each(Pulse::heard);
-        match client.messages.take(self.now.running) {
+        let cost = match message {
+            FromGameClient::WatchServers => COST_OF_LIST,
+            _ => 1,
+        };
+        match client.messages.take_many(cost, self.now.running) {
             Taken::Within => {}
             Taken::Beyond { retry_after_ms } => {
                 if let Some(request) = request_of(&message) {

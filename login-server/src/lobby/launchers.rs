@@ -80,6 +80,9 @@ impl Lobby {
 
     pub(super) fn launcher_gone(&mut self, link: LinkId) {
         let Some(launcher) = self.launchers.remove(&link) else { return };
+        if let State::Enrolled { name } = &launcher.state {
+            tracing::info!(link = link.0, %name, "a launcher is gone");
+        }
         if let Some(key) = launcher.key.filter(|key| self.enrolled.get(key) == Some(&link)) {
             self.enrolled.remove(&key);
             let events = self.servers.lost(key, self.now.running);
@@ -95,6 +98,7 @@ impl Lobby {
             self.revoked(earlier);
         }
         let Some(launcher) = self.launchers.get_mut(&link) else { return };
+        let from = launcher.from;
         let enrolled = State::Enrolled { name: name.clone() };
         let before = std::mem::replace(&mut launcher.state, enrolled);
         // Its servers are not lost: the newer connection speaks for them from now on.
@@ -102,6 +106,7 @@ impl Lobby {
             self.goodbye(older, Goodbye::TakenOver);
         }
         self.servers.connected(key, name.clone(), self.now.running);
+        tracing::info!(link = link.0, %from, %name, "a launcher is here");
         self.effects.push(Effect::Trust(link));
         if let State::Unknown { version } = before {
             self.welcome_launcher(link, version);

@@ -35,8 +35,8 @@ pub struct Limits {
     /// Accounts made from one network (IPv4 /24, IPv6 /56) in an hour. Further ones are refused
     /// as `Busy`.
     pub registrations_per_hour: u32,
-    /// Messages of a game client. Beyond it requests are refused as `Busy` and other messages are
-    /// ignored; ten times beyond it is a violation.
+    /// Messages of a game client; `WatchServers` counts as [`COST_OF_LIST`]. Beyond it requests are
+    /// refused as `Busy` and other messages are ignored; ten times beyond it is a violation.
     pub client_messages: Rate,
     /// What a session says. Beyond it: `Busy`.
     pub chat: Rate,
@@ -105,13 +105,18 @@ impl TokenBucket {
     }
 
     pub(super) fn take(&mut self, now: Duration) -> Taken {
+        self.take_many(1, now)
+    }
+
+    /// Takes what costs as much as `count` messages.
+    pub(super) fn take_many(&mut self, count: u32, now: Duration) -> Taken {
         let burst = i64::from(self.rate.burst) * 1000;
         let elapsed = now.saturating_sub(self.filled);
         let elapsed = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
         self.filled = now;
         let added = elapsed.saturating_mul(self.rate.per_second.into());
         self.level = self.level.saturating_add(added).min(burst);
-        self.level = (self.level - 1000).max(-11 * burst);
+        self.level = (self.level - 1000 * i64::from(count)).max(-11 * burst);
         if self.level >= 0 {
             return Taken::Within;
         }
@@ -167,6 +172,9 @@ impl Registrations {
     }
 }
 
+/// What asking for the whole list costs, in messages: its answer can be two megabytes long.
+pub(super) const COST_OF_LIST: u32 = 5;
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Networks remembered: a few hundred kilobytes. Who comes from yet another one waits.
@@ -195,6 +203,14 @@ mod tests {
         let mut bucket = TokenBucket::new(Rate { burst: 3, per_second: 1 }, Duration::ZERO);
         let first = (1..).find(|_| bucket.take(Duration::ZERO) == Taken::FarBeyond);
         assert_eq!(first, Some(33));
+    }
+
+    #[test]
+    fn what_costs_more_is_taken_as_often_as_it_fits() {
+        let mut bucket = TokenBucket::new(Rate { burst: 10, per_second: 1 }, Duration::ZERO);
+        let taken: Vec<_> = (0..3).map(|_| bucket.take_many(5, Duration::ZERO)).collect();
+        assert_eq!(taken[..2], [Taken::Within, Taken::Within]);
+        assert_eq!(taken[2], Taken::Beyond { retry_after_ms: 5001 });
     }
 
     #[test]

@@ -75,6 +75,7 @@ impl Lobby {
         if let Some(client) = self.clients.get_mut(&link) {
             client.state = ClientState::LoggedIn { session: id, token: token.clone() };
         }
+        tracing::debug!(link = link.0, %name, resumed, "logged in");
         self.effects.push(Effect::Trust(link));
         let logged_in = LoggedIn { request, name, token, expires, on_server };
         self.reply(link, ToGameClient::LoggedIn(logged_in));

@@ -83,6 +83,18 @@ async fn two_servers_do_not_share_their_data() {
 }
 
 #[actix::test]
+async fn a_port_that_is_taken_is_named() {
+    let server = Server::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let (data_dir, addr) = (directory.path().join("data"), server.addr.to_string());
+    let output = program(&["--data-dir", data_dir.to_str().unwrap(), "--listen", &addr]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains(&format!("cannot listen at {addr}")), "{error}");
+    server.stop().await;
+}
+
+#[actix::test]
 async fn wrong_usage_and_wrong_configuration_are_exit_code_2() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.toml");

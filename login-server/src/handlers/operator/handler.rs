@@ -10,6 +10,8 @@ pub(crate) struct Operator {
     link: PeerLink<ToOperator>,
     /// Whether it has said Hello.
     pub(super) greeted: bool,
+    /// Requests that wait for the store.
+    pub(super) waiting: usize,
 }
 
 impl Peer for Operator {
@@ -36,6 +38,6 @@ impl ConnectionHandler for OperatorHandler {
     ) -> (Self::Reader, Self::Writer, Operator) {
         // What an operator says is short: it stays at the limit for strangers.
         let (reader, writer, _) = reader_and_writer();
-        (reader, writer, Operator { link, greeted: false })
+        (reader, writer, Operator { link, greeted: false, waiting: 0 })
     }
 }

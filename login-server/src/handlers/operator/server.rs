@@ -72,6 +72,9 @@ impl Handler<OperatorAnswered> for LoginServer {
 
     fn handle(&mut self, answered: OperatorAnswered, ctx: &mut Context<Self>) {
         let OperatorAnswered { operator, request, answer } = answered;
+        if let Some(operator) = self.operators.get_mut(&operator) {
+            operator.waiting -= 1;
+        }
         match answer {
             Ok(OperatorAnswer::Invited(Invitation { enrollment, expires })) => {
                 let enrollment = Text::lossy(&enrollment.to_string());
@@ -111,6 +114,11 @@ impl LoginServer {
     }
 
     fn operator_asks(&mut self, operator: PeerId, message: FromOperator, ctx: &mut Context<Self>) {
+        if let Some(request) = request_to_store(&message)
+            && !self.may_wait(operator)
+        {
+            return self.refuse_operator(operator, request, "too many requests at once");
+        }
         let launchers = self.store.launchers.clone();
         match message {
             FromOperator::Hello(_) => {}
@@ -141,6 +149,14 @@ impl LoginServer {
                 }
             }
         }
+    }
+
+    /// Takes one of the places of an operator's requests that wait for the store.
+    fn may_wait(&mut self, operator: PeerId) -> bool {
+        let Some(operator) = self.operators.get_mut(&operator) else { return false };
+        let may = operator.waiting < MAX_WAITING;
+        operator.waiting += usize::from(may);
+        may
     }
 
     fn list_servers(&self, operator: PeerId, request: RequestId) {
@@ -187,6 +203,18 @@ fn server_info(server: ServerId, view: &View) -> ServerInfo {
     }
 }
 
+/// The request a message makes of the store, if it makes one.
+fn request_to_store(message: &FromOperator) -> Option<RequestId> {
+    match message {
+        FromOperator::InviteLauncher { request, .. }
+        | FromOperator::ListLaunchers { request }
+        | FromOperator::RevokeLauncher { request, .. } => Some(*request),
+        FromOperator::Hello(_) | FromOperator::ListServers { .. } | FromOperator::Kick { .. } => {
+            None
+        }
+    }
+}
+
 fn say_goodbye(operator: &Operator, goodbye: Goodbye) {
     let reason = goodbye.to_string();
     operator.send(ToOperator::Goodbye(goodbye));
@@ -206,3 +234,6 @@ fn answer(
         server.do_send(OperatorAnswered { operator, request, answer });
     });
 }
+
+/// Most requests of one operator that wait for the store. Further ones are refused.
+const MAX_WAITING: usize = 4;
