@@ -1,0 +1,209 @@
+//! From the bytes of a socket to messages.
+
+use std::{
+    future::poll_fn,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{BufMut, BytesMut};
+use futures_util::FutureExt;
+use tokio::{
+    io::AsyncRead,
+    time::{sleep, timeout},
+};
+use tokio_util::io::poll_read_buf;
+
+use crate::{ConnectionConfig, ConnectionReader, DisconnectReason, buffers};
+
+/// The bytes of one connection on their way to messages.
+pub(crate) struct Incoming<R, D> {
+    socket: R,
+    decoder: D,
+    /// What was read and not yet decoded: nothing, or the beginning of a message.
+    rest: BytesMut,
+    /// Bytes read since others had their turn.
+    read_in_turn: usize,
+    /// `rest` may hold whole messages.
+    undecoded: bool,
+    /// `rest` is all there will ever be.
+    ended: bool,
+    /// Size of the last batch: the best guess for the next one.
+    last_batch: usize,
+    config: Arc<ConnectionConfig>,
+}
+
+impl<R, D> Incoming<R, D> {
+    pub(crate) fn new(socket: R, decoder: D, config: Arc<ConnectionConfig>) -> Self {
+        Self {
+            socket,
+            decoder,
+            rest: BytesMut::new(),
+            read_in_turn: 0,
+            undecoded: false,
+            ended: false,
+            last_batch: 0,
+            config,
+        }
+    }
+}
+
+impl<R: AsyncRead + Unpin, D: ConnectionReader> Incoming<R, D> {
+    /// Whether it is time to let others go on.
+    pub(crate) fn turn_is_over(&mut self) -> bool {
+        let over = self.undecoded || self.read_in_turn >= self.config.read_budget;
+        if over {
+            self.read_in_turn = 0;
+        }
+        over
+    }
+
+    /// Whether some of a message has come, but not all.
+    pub(crate) fn is_inside_message(&self) -> bool {
+        !self.rest.is_empty() && !self.undecoded
+    }
+
+    /// A single read, and all the messages that are there then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when it is dropped.
+    pub(crate) async fn receive(&mut self) -> Batch<D::Item> {
+        poll_fn(|cx| self.poll_receive(cx)).await
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Batch<D::Item>> {
+        // In the middle of a large message a connection works in a buffer of its own: carrying
+        // the beginning along would copy it again and again.
+        let owned = self.rest.len() >= self.config.read_budget;
+        let mut buffer = if owned { mem::take(&mut self.rest) } else { buffers::take() };
+        if !owned {
+            buffer.extend_from_slice(&self.rest);
+        }
+
+        let batch = match self.poll_read(cx, &mut buffer) {
+            Poll::Ready(Ok(())) => self.decode(&mut buffer),
+            Poll::Ready(Err(error)) => Batch { messages: Vec::new(), end: Some(error.into()) },
+            Poll::Pending if owned => {
+                self.rest = buffer;
+                return Poll::Pending;
+            }
+            Poll::Pending => {
+                buffers::give_back(buffer);
+                return Poll::Pending;
+            }
+        };
+
+        if buffer.len() >= self.config.read_budget {
+            self.rest = buffer;
+        } else {
+            self.rest = BytesMut::from(&buffer[..]);
+            buffers::give_back(buffer);
+        }
+        Poll::Ready(batch)
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+    ) -> Poll<std::io::Result<()>> {
+        if self.undecoded {
+            return Poll::Ready(Ok(()));
+        }
+        buffer.reserve(self.config.read_budget);
+        let mut turn = (&mut *buffer).limit(self.config.read_budget);
+        let read = poll_read_buf(Pin::new(&mut self.socket), cx, &mut turn);
+        if read.is_pending() {
+            self.read_in_turn = 0;
+        }
+        let read = ready!(read)?;
+        self.read_in_turn += read;
+        self.ended = read == 0;
+        Poll::Ready(Ok(()))
+    }
+
+    fn decode(&mut self, buffer: &mut BytesMut) -> Batch<D::Item> {
+        let mut messages = Vec::with_capacity(self.last_batch);
+        self.undecoded = false;
+        // Once per read. A faulty decoder costs its own connection, after what it has decoded.
+        let decoding = AssertUnwindSafe(|| self.decode_into(&mut messages, buffer));
+        let end = catch_unwind(decoding).unwrap_or(Some(DisconnectReason::Bug));
+        self.last_batch = messages.len();
+        Batch { messages, end }
+    }
+
+    fn decode_into(
+        &mut self,
+        messages: &mut Vec<D::Item>,
+        buffer: &mut BytesMut,
+    ) -> Option<DisconnectReason> {
+        loop {
+            if messages.len() >= self.config.max_batch {
+                self.undecoded = true;
+                return None;
+            }
+            let message = match self.ended {
+                false => self.decoder.decode(buffer),
+                true => self.decoder.decode_eof(buffer),
+            };
+            match message {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => return self.ended.then_some(DisconnectReason::RemoteClose),
+                Err(error) => return Some(error.into()),
+            }
+        }
+    }
+
+    /// Throws away what still comes until the last words are written, and while there is more, a
+    /// little longer: a socket that is closed with unread bytes resets the connection, and what the
+    /// peer has not received of our last words by then is lost.
+    pub(crate) async fn linger(&mut self, written: impl Future<Output = ()>, patience: Duration) {
+        let mut written = pin!(written);
+        let mut open = !self.ended;
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut written => break,
+                bytes = self.discard_slowly(), if open => open = bytes > 0,
+            }
+        }
+        if !open || self.discard().now_or_never().is_none_or(|bytes| bytes == 0) {
+            return;
+        }
+        // Who has not heard us by then, and closed its side, has had its chance.
+        let _ = timeout(patience, async { while self.discard_slowly().await > 0 {} }).await;
+    }
+
+    /// As [`discard`](Self::discard), but a flood has to wait for it.
+    async fn discard_slowly(&mut self) -> usize {
+        let bytes = self.discard().await;
+        sleep(DISCARD_PAUSE).await;
+        bytes
+    }
+
+    /// Reads and forgets some bytes; 0 when there will be no more.
+    async fn discard(&mut self) -> usize {
+        poll_fn(|cx| {
+            let mut buffer = buffers::take();
+            buffer.reserve(self.config.read_budget);
+            let read = poll_read_buf(Pin::new(&mut self.socket), cx, &mut buffer);
+            buffers::give_back(buffer);
+            read.map(Result::unwrap_or_default)
+        })
+        .await
+    }
+}
+
+/// What one read has brought: messages, and then perhaps the end.
+pub(crate) struct Batch<M> {
+    pub(crate) messages: Vec<M>,
+    pub(crate) end: Option<DisconnectReason>,
+}
+
+/// Between two reads of what nobody wants to hear.
+const DISCARD_PAUSE: Duration = Duration::from_millis(10);
