@@ -1,21 +1,27 @@
 //! The central actor of the launcher: carries out what the supervisor decides.
 
+mod keepers;
+mod messages;
+
 use std::{
     collections::{BTreeMap, HashMap},
     io,
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-    process::Stdio,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult};
-use connection_handler::{ConnectionConfig, Drain, OutgoingConnectionHandler, Peer, PeerId};
-use tokio::{sync::oneshot, time::MissedTickBehavior};
+use actix::{Actor as _, Addr, AsyncContext as _, Context};
+use connection_handler::{ConnectionConfig, Drain, OutgoingConnectionHandler, Peer as _};
+use tokio::sync::oneshot;
 
+pub(crate) use self::messages::{Leave, Ports, Stop};
+use self::{
+    keepers::{Keepers, lives, spawn},
+    messages::{Ended, Seen},
+};
 use crate::{
-    config::{ServerConfig, ServerName},
-    handlers::keeper::{Keeper, KeeperConnector, KeeperHandler},
+    config::ServerName,
+    handlers::keeper::{KeeperConnector, KeeperHandler},
     instance::InstanceDir,
     login::LoginLink,
     patient::Patient,
@@ -149,169 +155,12 @@ impl Launcher {
     }
 }
 
-impl Actor for Launcher {
-    type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Context<Self>) {
-        actix::spawn(tick(ctx.address()));
-        self.apply(Event::Start, ctx);
-    }
-}
-
-/// Connected keepers.
-#[derive(Debug, Default)]
-pub(crate) struct Keepers {
-    by_name: HashMap<ServerName, Keeper>,
-    names: HashMap<PeerId, ServerName>,
-}
-
-impl Keepers {
-    /// Adds a keeper. The one of the same name it replaces is returned.
-    pub(crate) fn insert(&mut self, keeper: Keeper) -> Option<Keeper> {
-        self.names.insert(keeper.id(), keeper.name.clone());
-        let before = self.by_name.insert(keeper.name.clone(), keeper)?;
-        self.names.remove(&before.id());
-        Some(before)
-    }
-
-    pub(crate) fn name_of(&self, peer: PeerId) -> Option<&ServerName> {
-        self.names.get(&peer)
-    }
-
-    pub(crate) fn get(&self, name: &ServerName) -> Option<&Keeper> {
-        self.by_name.get(name)
-    }
-
-    pub(crate) fn remove(&mut self, peer: PeerId) -> Option<Keeper> {
-        self.names.remove(&peer).and_then(|name| self.by_name.remove(&name))
-    }
-}
-
-/// Time has passed.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-struct Tick;
-
-impl Handler<Tick> for Launcher {
-    type Result = ();
-
-    fn handle(&mut self, _: Tick, ctx: &mut Context<Self>) {
-        let now = Instant::now();
-        self.apply(Event::Tick, ctx);
-        if self.login_at.is_some_and(|at| at <= now) {
-            self.open_login(ctx);
-        }
-        self.login.tick(now, &ctx.address());
-    }
-}
-
-/// Whether a keeper lives.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-struct Seen {
-    name: ServerName,
-    lives: bool,
-}
-
-impl Handler<Seen> for Launcher {
-    type Result = ();
-
-    fn handle(&mut self, seen: Seen, ctx: &mut Context<Self>) {
-        self.seen(seen, ctx);
-    }
-}
-
-/// A keeper that we have started has ended.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-struct Ended(ServerName);
-
-impl Handler<Ended> for Launcher {
-    type Result = ();
-
-    fn handle(&mut self, Ended(name): Ended, ctx: &mut Context<Self>) {
-        self.apply(Event::Keeper(name, KeeperEvent::Ended), ctx);
-    }
-}
-
-/// Stop every game. Resolves when no keeper lives any more.
-#[derive(Debug, Message)]
-#[rtype(result = "oneshot::Receiver<()>")]
-pub(crate) struct Stop;
-
-impl Handler<Stop> for Launcher {
-    type Result = MessageResult<Stop>;
-
-    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) -> Self::Result {
-        let (sender, receiver) = oneshot::channel();
-        self.stopped = Some(sender);
-        self.apply(Event::Stop, ctx);
-        MessageResult(receiver)
-    }
-}
-
-/// Say goodbye to the login server.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct Leave;
-
-impl Handler<Leave> for Launcher {
-    type Result = ();
-
-    fn handle(&mut self, _: Leave, _: &mut Context<Self>) {
-        self.login.close();
-    }
-}
-
-/// Where do the games listen?
-#[derive(Debug, Message)]
-#[rtype(result = "Vec<(ServerConfig, Option<u16>)>")]
-pub(crate) struct Ports;
-
-impl Handler<Ports> for Launcher {
-    type Result = MessageResult<Ports>;
-
-    fn handle(&mut self, _: Ports, _: &mut Context<Self>) -> Self::Result {
-        let ports = self.supervisor.ports();
-        MessageResult(ports.map(|(config, port)| (config.clone(), port)).collect())
-    }
-}
-
 fn tell(waiting: &mut Option<oneshot::Sender<()>>) {
     if let Some(waiting) = waiting.take() {
         // Who does not wait any more does not have to know.
         let _ = waiting.send(());
     }
 }
-
-fn lives(dir: &InstanceDir) -> io::Result<bool> {
-    dir.try_lock().map(|lock| lock.is_none())
-}
-
-/// Starts a keeper that does not depend on us: it makes a session of its own.
-fn spawn(dir: &InstanceDir, executable: &Path) -> io::Result<tokio::process::Child> {
-    let mut options = std::fs::OpenOptions::new();
-    let log = options.append(true).create(true).mode(0o600).open(dir.keeper_log())?;
-    tokio::process::Command::new(executable)
-        .args(["keeper", "--dir"])
-        .arg(dir.path())
-        .current_dir(dir.path())
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()
-}
-
-/// Lets the actor know that time passes, as a message among others.
-async fn tick(launcher: Addr<Launcher>) {
-    let mut interval = tokio::time::interval(TICK);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while launcher.send(Tick).await.is_ok() {
-        interval.tick().await;
-    }
-}
-
-const TICK: Duration = Duration::from_millis(100);
 
 /// A server that is not known by then is told as starting.
 const KNOWN_WITHIN: Duration = Duration::from_secs(5);

@@ -164,7 +164,7 @@ impl Server {
             name: self.name,
             game: self.game,
             title: self.title,
-            bind: self.bind.unwrap_or(Ipv4Addr::UNSPECIFIED.into()),
+            bind: self.bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             port: self.port.unwrap_or(0),
             advertise: self.advertise,
             program: self.program,

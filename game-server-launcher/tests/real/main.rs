@@ -7,6 +7,7 @@ mod stories {
     mod configuration;
     mod enrolment;
     mod players;
+    mod shim;
     mod survival;
 }
 
