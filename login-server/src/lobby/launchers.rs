@@ -31,8 +31,8 @@ pub(super) struct LauncherLink {
 enum State {
     /// It has said nothing yet.
     Connected,
-    /// It is not known yet whether it is enrolled. It waits for the welcome.
-    Unknown { version: u16 },
+    /// It is not known yet whether it is enrolled. What it says before the welcome is kept.
+    Unknown { version: u16, early: Vec<FromLauncher> },
     /// It is not enrolled, and may enrol.
     Stranger { since: Duration },
     /// It is enrolled, under this name.
@@ -68,10 +68,19 @@ impl Lobby {
         if launcher.messages.take(self.now.running) == Taken::FarBeyond {
             return self.violation(link, "far too many messages");
         }
-        match (&launcher.state, message) {
+        self.hear_launcher(link, message);
+    }
+
+    /// What a launcher says counts as its state has it.
+    fn hear_launcher(&mut self, link: LinkId, message: FromLauncher) {
+        let Some(launcher) = self.launchers.get_mut(&link) else { return };
+        match (&mut launcher.state, message) {
             (State::Connected, FromLauncher::Hello(hello)) => self.look_up(link, &hello),
             (State::Connected, _) => self.violation(link, "the first message is Hello"),
             (_, FromLauncher::Hello(_)) => self.violation(link, "Hello is said once"),
+            (State::Unknown { early, .. }, message) if early.len() < MAX_EARLY => {
+                early.push(message);
+            }
             (State::Unknown { .. }, _) => self.violation(link, "wait for the welcome"),
             (State::Stranger { .. }, message) => self.stranger_says(link, message),
             (State::Enrolled { .. }, message) => self.enrolled_says(link, message),
@@ -108,18 +117,25 @@ impl Lobby {
         self.servers.connected(key, name.clone(), self.now.running);
         tracing::info!(link = link.0, %from, %name, "a launcher is here");
         self.effects.push(Effect::Trust(link));
-        if let State::Unknown { version } = before {
-            self.welcome_launcher(link, version);
-        }
+        let early = match before {
+            State::Unknown { version, early } => {
+                self.welcome_launcher(link, version);
+                early
+            }
+            State::Connected | State::Stranger { .. } | State::Enrolled { .. } => Vec::new(),
+        };
         self.effects.push(Effect::ToLauncher(link, ToLauncher::Enrolled { name }));
+        early.into_iter().for_each(|message| self.hear_launcher(link, message));
     }
 
     /// No enrolled launcher has this key.
     pub(super) fn launcher_unknown(&mut self, link: LinkId) {
         let Some(launcher) = self.launchers.get_mut(&link) else { return };
         let stranger = State::Stranger { since: self.now.running };
-        if let State::Unknown { version } = std::mem::replace(&mut launcher.state, stranger) {
+        if let State::Unknown { version, early } = std::mem::replace(&mut launcher.state, stranger)
+        {
             self.welcome_launcher(link, version);
+            early.into_iter().for_each(|message| self.hear_launcher(link, message));
         }
     }
 
@@ -143,7 +159,7 @@ impl Lobby {
         };
         let Some(launcher) = self.launchers.get_mut(&link) else { return };
         let Some(key) = launcher.key else { return self.goodbye(link, Goodbye::NotEnrolled) };
-        launcher.state = State::Unknown { version };
+        launcher.state = State::Unknown { version, early: Vec::new() };
         if self.waiting.len() >= self.limits.waiting {
             return self.goodbye(link, Goodbye::Busy { retry_after_ms: 1000 });
         }
@@ -244,3 +260,6 @@ impl Lobby {
         self.effects.push(Effect::ToLauncher(link, ToLauncher::Pong { nonce }));
     }
 }
+
+/// Most messages of a launcher kept while the store is asked who it is: a few, of 4 KiB each.
+const MAX_EARLY: usize = 8;

@@ -12,9 +12,12 @@ pub struct Limits {
     pub login_timeout: Duration,
     /// Longest a launcher that is not enrolled may take to enrol. Then `Goodbye::NotEnrolled`.
     pub enrollment_timeout: Duration,
-    /// Time between two pings. Who has said nothing at all after two of them gets
-    /// `Goodbye::Silent`.
+    /// Time between two pings of a game client. Who has said nothing at all after two of them, and
+    /// as long again, gets `Goodbye::Silent`.
     pub ping_interval: Duration,
+    /// The same for a launcher. Short: within 10 s players have to see that it is gone, and a
+    /// killed one does not say so.
+    pub launcher_ping_interval: Duration,
     /// How long a session without connection keeps its place in the lobby.
     pub lobby_grace: Duration,
     /// How long a session without connection keeps its place on a game server.
@@ -52,6 +55,7 @@ impl Default for Limits {
             login_timeout: Duration::from_secs(60),
             enrollment_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(15),
+            launcher_ping_interval: Duration::from_millis(2500),
             lobby_grace: Duration::from_secs(60),
             server_grace: Duration::from_secs(5 * 60),
             launcher_grace: Duration::from_secs(5 * 60),

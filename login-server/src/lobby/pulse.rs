@@ -64,6 +64,7 @@ impl Lobby {
                 }
             }
         }
+        let interval = self.limits.launcher_ping_interval;
         for (link, launcher) in &mut self.launchers {
             let limit = self.limits.enrollment_timeout;
             if launcher.is_late(now, limit) && self.waiting.of(*link) == 0 {

@@ -11,23 +11,26 @@ fn every_message_has_an_answer_in_every_state() {
     let table: Vec<(FromLauncher, [&str; 5])> = vec![
         // connected, not known yet, not enrolled, enrolled, listed
         (FromLauncher::Hello(Hello::from_us("test")), ["ask FindLauncher", v, v, v, v]),
-        (enroll(), [v, v, "ask Enroll", "launcher Enrolled", "launcher Enrolled"]),
-        (FromLauncher::Servers(whole_list(&[SERVER])), [v, v, n, "", ""]),
-        (FromLauncher::Servers(ServerEvents { fresh: false, ..whole_list(&[]) }), [v, v, n, v, ""]),
-        (FromLauncher::Reachable(reachable), [v, v, n, "", ""]),
+        (enroll(), [v, "", "ask Enroll", "launcher Enrolled", "launcher Enrolled"]),
+        (FromLauncher::Servers(whole_list(&[SERVER])), [v, "", n, "", ""]),
+        (
+            FromLauncher::Servers(ServerEvents { fresh: false, ..whole_list(&[]) }),
+            [v, "", n, v, ""],
+        ),
+        (FromLauncher::Reachable(reachable), [v, "", n, "", ""]),
         (
             FromLauncher::Admitted { request: REQUEST, admission: Admission::Full },
-            [v, v, n, "", ""],
+            [v, "", n, "", ""],
         ),
         (
             FromLauncher::Said { server: SERVER, name: Text::default(), text: Text::default() },
-            [v, v, n, "", ""],
+            [v, "", n, "", ""],
         ),
         (
             FromLauncher::Ping { nonce: 1 },
-            [v, v, "launcher Pong", "launcher Pong", "launcher Pong"],
+            [v, "", "launcher Pong", "launcher Pong", "launcher Pong"],
         ),
-        (FromLauncher::Pong { nonce: 1 }, [v, v, "", "", ""]),
+        (FromLauncher::Pong { nonce: 1 }, [v, "", "", "", ""]),
     ];
     for (message, expected) in table {
         for (state, expected) in expected.into_iter().enumerate() {
@@ -65,6 +68,38 @@ fn a_launcher_without_a_key_or_without_an_enrolment_is_sent_away() {
     assert_eq!(summary(&bench.answer(&asked, Answer::NoLauncher)), "launcher Welcome");
     assert_eq!(summary(&bench.pass(Duration::from_secs(9))), "");
     assert_eq!(summary(&bench.pass(Duration::from_secs(1))), "goodbye NotEnrolled");
+}
+
+#[test]
+fn what_a_launcher_says_before_its_welcome_counts_after_it() {
+    for (answer, expected) in [
+        (Answer::NoLauncher, "launcher Welcome, goodbye NotEnrolled"),
+        (
+            Answer::Launcher(Text::lossy("ours")),
+            "trust, launcher Welcome, launcher Enrolled, launcher Pong",
+        ),
+    ] {
+        let mut bench = Bench::new();
+        let link = bench.launcher(1);
+        let asked = bench.reports(link, FromLauncher::Hello(Hello::from_us("test")));
+        bench.reports(link, FromLauncher::Servers(whole_list(&[SERVER])));
+        bench.reports(link, FromLauncher::Ping { nonce: 1 });
+        assert_eq!(summary(&bench.answer(&asked, answer)), expected);
+    }
+    let mut bench = Bench::new();
+    let link = bench.launcher(1);
+    bench.reports(link, FromLauncher::Hello(Hello::from_us("test")));
+    let effects = (0..9).flat_map(|_| bench.reports(link, enroll())).collect::<Vec<_>>();
+    assert_eq!(summary(&effects), "goodbye Violation");
+}
+
+#[test]
+fn a_launcher_that_says_nothing_is_gone_within_ten_seconds() {
+    let mut bench = Bench::with(Limits::default());
+    let launcher = bench.enrolled(1);
+    let effects = summary(&bench.pass(Duration::from_secs(9)));
+    assert_eq!(effects, "launcher Ping, launcher Ping, goodbye Silent");
+    assert_eq!(bench.gone(launcher), []);
 }
 
 #[test]

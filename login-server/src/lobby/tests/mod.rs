@@ -26,7 +26,9 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self::with(Limits::default())
+        // As rare as those of clients, so that stories are not full of them.
+        let launcher_ping_interval = Duration::from_secs(15);
+        Self::with(Limits { launcher_ping_interval, ..Default::default() })
     }
 
     fn with(limits: Limits) -> Self {
