@@ -9,6 +9,7 @@ use std::{
 };
 
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
+use ring::hmac;
 use rustls::{
     pki_types::{
         CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer,
@@ -25,6 +26,7 @@ use crate::transport::secure::verify::{fingerprint, provider};
 pub struct Identity {
     key: Arc<CertifiedKey>,
     fingerprint: KeyFingerprint,
+    secrets: hmac::Key,
 }
 
 impl Identity {
@@ -93,9 +95,10 @@ impl Identity {
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
     ) -> Result<Self, rustls::Error> {
+        let secrets = hmac::Key::new(hmac::HMAC_SHA256, key.secret_der());
         let key = CertifiedKey::from_der(chain, key, provider())?;
         let fingerprint = fingerprint(key.end_entity_cert()?)?;
-        Ok(Self { key: Arc::new(key), fingerprint })
+        Ok(Self { key: Arc::new(key), fingerprint, secrets })
     }
 
     /// What others may pin us by.
@@ -107,7 +110,13 @@ impl Identity {
     #[cfg(test)]
     pub(crate) fn stolen(owner: &Self, thief: &Self) -> Self {
         let key = CertifiedKey::new(owner.key.cert.clone(), thief.key.key.clone());
-        Self { key: Arc::new(key), fingerprint: owner.fingerprint }
+        Self { key: Arc::new(key), ..owner.clone() }
+    }
+
+    /// A secret for `purpose`: the same for as long as the private key is, and no help to find it.
+    pub(crate) fn secret_for(&self, purpose: &str) -> [u8; 32] {
+        let tag = hmac::sign(&self.secrets, purpose.as_bytes());
+        tag.as_ref().try_into().expect("SHA-256 has 32 bytes")
     }
 
     pub(crate) fn certified_key(&self) -> Arc<CertifiedKey> {

@@ -64,7 +64,7 @@ impl SecureConnector {
         let crypto =
             QuicClientConfig::try_from(tls.clone()).expect("the provider knows the suite of QUIC");
         let mut quic = quinn::ClientConfig::new(Arc::new(crypto));
-        quic.transport_config(quic_transport());
+        quic.transport_config(quic_transport(KEEP_ALIVE));
         Self { addresses, name, tls, quic }
     }
 
@@ -258,6 +258,9 @@ fn both(addr: SocketAddr, quic: &io::Error, tls: &io::Error) -> io::Error {
     io::Error::new(tls.kind(), format!("{addr}: over QUIC: {quic}; over TLS: {tls}"))
 }
 
+/// A server that was killed and started again answers the next packet with a reset: this is the
+/// longest until then.
+const KEEP_ALIVE: Duration = Duration::from_secs(4);
 const DEFAULT_NAME: &str = "gatehouse";
 /// How long QUIC has the network for itself.
 const QUIC_ALONE: Duration = Duration::from_secs(1);

@@ -48,6 +48,7 @@ mod accept;
 mod connector;
 mod listener;
 mod port;
+mod reset;
 mod socket;
 mod streams;
 mod tally;
@@ -104,7 +105,7 @@ impl Default for SecurePortConfig {
 }
 
 /// What both ends of a QUIC connection are like: one stream, windows for small messages.
-fn quic_transport() -> Arc<TransportConfig> {
+fn quic_transport(keep_alive: Duration) -> Arc<TransportConfig> {
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
@@ -113,8 +114,7 @@ fn quic_transport() -> Arc<TransportConfig> {
         .stream_receive_window(VarInt::from_u32(256 * 1024))
         .receive_window(VarInt::from_u32(512 * 1024))
         .send_window(1024 * 1024)
-        // Half of the timeout, so that one lost packet is not the end.
-        .keep_alive_interval(Some(Duration::from_secs(15)))
+        .keep_alive_interval(Some(keep_alive))
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(30_000))));
     Arc::new(transport)
 }

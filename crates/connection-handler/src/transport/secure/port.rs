@@ -8,9 +8,7 @@ use std::{
     time::Duration,
 };
 
-use quinn::{
-    Endpoint, EndpointConfig, Runtime, TokioRuntime, VarInt, crypto::rustls::QuicServerConfig,
-};
+use quinn::{Endpoint, Runtime, TokioRuntime, VarInt, crypto::rustls::QuicServerConfig};
 use rustls::{ServerConfig, sign::SingleCertAndKey, version::TLS13};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet, time::timeout};
 
@@ -19,6 +17,7 @@ use super::{
     accept::Doors,
     listener::Established,
     quic_transport,
+    reset::endpoint_config,
     socket::SturdySocket,
     verify::{AnyClient, provider},
 };
@@ -52,7 +51,7 @@ impl SecurePort {
         let (tcp, udp) = bind_both(addr).await?;
         let addr = tcp.local_addr()?;
         let socket = Arc::new(SturdySocket::new(TokioRuntime.wrap_udp_socket(udp)?));
-        let (runtime, quic_config) = (Arc::new(TokioRuntime), EndpointConfig::default());
+        let (runtime, quic_config) = (Arc::new(TokioRuntime), endpoint_config(identity));
         let quic = Endpoint::new_with_abstract_socket(quic_config, None, socket, runtime)?;
         let (identity, listeners) = (identity.clone(), HashMap::new());
         Ok(Self { addr, tcp, quic, identity, config, listeners })
@@ -173,10 +172,12 @@ async fn bind_both(addr: SocketAddr) -> io::Result<(TcpListener, UdpSocket)> {
 fn quic_server_config(tls: Arc<ServerConfig>) -> quinn::ServerConfig {
     let crypto = QuicServerConfig::try_from(tls).expect("the provider knows the suite of QUIC");
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-    config.transport_config(quic_transport());
+    config.transport_config(quic_transport(KEEP_ALIVE));
     config
 }
 
 /// Finished connections that wait for a handler which is at its limit.
 pub(super) const MAX_WAITING: usize = 64;
+/// Half of the idle timeout, so that one lost packet is not the end.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const ATTEMPTS: usize = 16;
