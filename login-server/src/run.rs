@@ -181,6 +181,10 @@ fn announce(config: &Config, addr: SocketAddr, identity: &Identity) -> anyhow::R
     if let Some(path) = &config.ready_file {
         ready.write(path).with_context(|| format!("cannot write {}", path.display()))?;
     }
+    if config.json {
+        println!("{}", serde_json::to_string(&ready)?);
+        return Ok(());
+    }
     let shown = config.public_address.clone().or_else(|| default_address(addr)).unwrap_or_default();
     println!("The login server listens at {addr} (TCP and UDP).");
     println!("Players: gatehouse --server {shown} --trust {pin} register NAME");

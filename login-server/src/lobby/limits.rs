@@ -38,7 +38,7 @@ pub struct Limits {
     /// Accounts made from one network (IPv4 /24, IPv6 /56) in an hour. Further ones are refused
     /// as `Busy`.
     pub registrations_per_hour: u32,
-    /// Messages of a game client; `WatchServers` counts as [`COST_OF_LIST`]. Beyond it requests are
+    /// Messages of a game client; `WatchServers` counts as five. Beyond it requests are
     /// refused as `Busy` and other messages are ignored; ten times beyond it is a violation.
     pub client_messages: Rate,
     /// What a session says. Beyond it: `Busy`.
