@@ -41,7 +41,7 @@ pub fn visible_client(config: &Path) -> Vec<String> {
 
 fn client(config: &Path, video: &[&str]) -> Vec<String> {
     let config = config.display().to_string();
-    let sound = ["-s", "null", "-m", "null", "-x", "-c", &config];
+    let sound = ["-s", "null", "-m", "null", "-x", "-d", "net=3", "-c", &config];
     let join = ["-n", "{address}:{port}#255", "-p", "{secret}"];
     [&[OPENTTD], video, &sound, &join].concat().into_iter().map(str::to_owned).collect()
 }

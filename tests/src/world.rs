@@ -422,6 +422,40 @@ impl Player {
         self.start(world, &[&["join", server, "--chat-stdin", "--"], &*as_strs(&game)].concat())
     }
 
+    /// As [`join_headless`](Self::join_headless), until the player is in the game: until `list`,
+    /// somebody's watched list, says so.
+    ///
+    /// One in twenty clients of OpenTTD 13 never connects: a thread of it that resolves the address
+    /// may be done before the other one notes that it has begun, which is then waited for for ever
+    /// (`TCPConnecter::CheckActivity`). A person starts the game again then, and so does this.
+    ///
+    /// # Errors
+    ///
+    /// When three clients in a row did not get in.
+    #[track_caller]
+    pub fn play(
+        &self,
+        world: &World,
+        server: &str,
+        list: &mut Process,
+    ) -> Result<(Process, Event)> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let mut game = self.join_headless(world, server)?;
+            let joined = game.events.kind("joined", ANSWERS_WITHIN);
+            let joined = joined.map_err(|error| game.explain(error))?;
+            let what = format!("{} in the game", self.name);
+            match list.events.wait(&what, ENTERS_WITHIN, |event| event.has_player(&self.name)) {
+                Ok(_) => return Ok((game, joined)),
+                Err(_) if attempts < 3 && !game.log_text().contains("Connected to") => {
+                    game.stop(ANSWERS_WITHIN)?;
+                }
+                Err(error) => return Err(game.explain(error)),
+            }
+        }
+    }
+
     /// Starts watching the list of servers.
     ///
     /// # Errors
@@ -460,5 +494,7 @@ fn member<'a>(object: &'a Value, name: &str) -> Result<&'a str> {
 
 /// Starting a program or a game server, on a busy machine.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
+/// From the start of the real client until its player is in the game, which takes half a second.
+const ENTERS_WITHIN: Duration = Duration::from_secs(10);
 /// One command of a player.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::Path,
     process::{Command, Output},
     time::Duration,
 };
@@ -113,7 +114,7 @@ fn a_second_login_server_on_the_same_data_is_refused() -> Result<()> {
     let mut first = world.login_server()?;
     let mut second = world.command(Program::LoginServer)?;
     second.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(&first.data);
-    refuses_to_start(&world, "second", second)?;
+    refuses_to_start(&world, &first.data, second)?;
     assert!(first.process.runs());
     Ok(())
 }
@@ -126,22 +127,23 @@ fn a_second_launcher_on_the_same_data_is_refused() -> Result<()> {
     let mut second = world.command(Program::Launcher)?;
     second.arg("--data-dir").arg(&first.data);
     second.arg("--config").arg(world.scope.path().join("launcher.toml"));
-    refuses_to_start(&world, "second", second)?;
+    refuses_to_start(&world, &first.data, second)?;
     assert!(first.process.runs());
     Ok(())
 }
 
 #[track_caller]
-fn refuses_to_start(world: &World, name: &str, command: Command) -> Result<()> {
-    let mut process = Process::start(&world.scope, name, command, Stdio::Log)?;
+fn refuses_to_start(world: &World, data: &Path, command: Command) -> Result<()> {
+    let data = data.to_str().expect("a temporary directory has a readable name");
+    let mut process = Process::start(&world.scope, "second", command, Stdio::Log)?;
     let status = process.wait(ENDS)?;
     let said = process.log_text();
     assert!(matches!(status.code(), Some(1 | 2)), "{status}: {said}");
-    assert!(said.contains("use") || said.contains("lock") || said.contains("another"), "{said}");
+    assert!(said.contains(data), "does not name {data}: {said}");
     Ok(())
 }
 
-fn check_config(world: &World, program: Program, config: &std::path::Path) -> Result<Output> {
+fn check_config(world: &World, program: Program, config: &Path) -> Result<Output> {
     run(world.command(program)?.arg("--config").arg(config).arg("check-config"))
 }
 

@@ -25,7 +25,7 @@ use rustls::{
 };
 use tests::{Launcher, LauncherOptions, LoginServer, Process, Program, Stdio, World};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, UdpSocket},
     time::timeout,
 };
@@ -180,30 +180,36 @@ async fn announce_servers(server: &LoginServer, identity: Option<Identity>) -> R
     let trust = Trust::Pins(vec![server.pin.parse()?]);
     let connector = SecureConnector::new(server.address, protocol::ALPN_LAUNCHER, trust, identity);
     let mut connection = connector.connect().await?;
-    let messages = [
-        FromLauncher::Hello(Hello::from_us("test")),
-        FromLauncher::Servers(ServerEvents { fresh: true, events: Default::default() }),
-    ];
-    for message in messages {
-        let mut bytes = Vec::new();
-        protocol::encode(&message, &mut bytes);
-        connection.write.write_u16_le(u16::try_from(bytes.len())?).await?;
-        connection.write.write_all(&bytes).await?;
-        connection.write.flush().await?;
-    }
+    say(&mut connection.write, &FromLauncher::Hello(Hello::from_us("test"))).await?;
     let goodbye = async {
         loop {
-            let length = connection.read.read_u16_le().await.context("closed without goodbye")?;
-            let mut bytes = vec![0; usize::from(length)];
-            connection.read.read_exact(&mut bytes).await?;
-            match protocol::decode(&bytes)? {
+            match hear(&mut connection.read).await? {
                 ToLauncher::Goodbye(goodbye) => return Ok(goodbye),
-                ToLauncher::Welcome(_) | ToLauncher::Ping { .. } => {}
+                ToLauncher::Welcome(_) => {
+                    let servers = ServerEvents { fresh: true, events: Default::default() };
+                    say(&mut connection.write, &FromLauncher::Servers(servers)).await?;
+                }
+                ToLauncher::Ping { .. } => {}
                 other => bail!("a stranger was told {other:?}"),
             }
         }
     };
     timeout(LIMIT, goodbye).await.context("no goodbye")?
+}
+
+async fn say(write: &mut (impl AsyncWrite + Unpin), message: &FromLauncher) -> Result<()> {
+    let mut bytes = Vec::new();
+    protocol::encode(message, &mut bytes);
+    write.write_u16_le(u16::try_from(bytes.len())?).await?;
+    write.write_all(&bytes).await?;
+    Ok(write.flush().await?)
+}
+
+async fn hear(read: &mut (impl AsyncRead + Unpin)) -> Result<ToLauncher> {
+    let length = read.read_u16_le().await.context("closed without goodbye")?;
+    let mut bytes = vec![0; usize::from(length)];
+    read.read_exact(&mut bytes).await?;
+    Ok(protocol::decode(&bytes)?)
 }
 
 fn key(file: &std::path::Path) -> Result<PrivateKeyDer<'static>> {
