@@ -20,15 +20,16 @@ impl GameClient {
              [network]\nclient_name = {name}\n"
         );
         fs::write(&cfg, text).unwrap();
+        let log = fs::File::create(dir.join(format!("{name}.log"))).unwrap();
         let child = Command::new(crate::openttd())
-            .args(["-v", "null:ticks=1000000000", "-s", "null", "-m", "null", "-x"])
+            .args(["-v", "null:ticks=1000000000", "-s", "null", "-m", "null", "-x", "-d", "net=3"])
             .arg("-c")
             .arg(&cfg)
             .args(["-n", &format!("127.0.0.1:{port}#255"), "-p", secret])
             .env("HOME", &home)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
             .spawn()
             .unwrap();
         Self(child)

@@ -154,7 +154,8 @@ impl Drop for Launcher {
             }
         }
         if std::thread::panicking() {
-            for file in ["launcher.log", "data/servers/one/keeper.log"] {
+            let keeper_and_game = ["data/servers/one/keeper.log", "data/servers/one/game.log"];
+            for file in ["launcher.log", "ann.log", "bob.log"].iter().chain(&keeper_and_game) {
                 let log = fs::read_to_string(self.path().join(file)).unwrap_or_default();
                 eprintln!("---- {file}\n{log}");
             }

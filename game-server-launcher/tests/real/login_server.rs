@@ -3,6 +3,8 @@
 use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
+    path::Path,
+    time::Duration,
 };
 
 use bytes::BytesMut;
@@ -23,6 +25,8 @@ use protocol::{
 };
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_util::codec::{FramedRead, FramedWrite};
+
+use crate::game_client::GameClient;
 
 /// A login server that knows one launcher.
 pub(crate) struct LoginServer {
@@ -99,7 +103,7 @@ impl LoginServer {
                 match SecurePort::bind(self.addr, &self.identity, config).await {
                     Ok(port) => return port,
                     Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-                        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                        tokio::time::sleep(Duration::from_millis(20)).await;
                     }
                     Err(error) => panic!("{error}"),
                 }
@@ -139,19 +143,47 @@ impl LoginServer {
     ) -> impl Future<Output = ()> + 'a {
         let caller = std::panic::Location::caller();
         async move {
-            let listen = async {
-                while !is_so(self) {
-                    match self.heard.recv().await {
-                        Some(Heard::Connected(launcher)) => self.launcher = Some(launcher),
-                        Some(Heard::Message(message)) => self.hear(message),
-                        None => panic!("{caller}: nobody is listened to"),
-                    }
-                }
-            };
-            if timeout(crate::LIMIT, listen).await.is_err() {
+            if !self.sees(crate::LIMIT, is_so).await {
                 panic!("{caller}: never {what}; known: {:#?}", self.servers);
             }
         }
+    }
+
+    /// Listens until something is so, or for `limit`. Whether it is.
+    pub(crate) async fn sees(&mut self, limit: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
+        let listen = async {
+            while !is_so(self) {
+                match self.heard.recv().await {
+                    Some(Heard::Connected(launcher)) => self.launcher = Some(launcher),
+                    Some(Heard::Message(message)) => self.hear(message),
+                    None => panic!("nobody is listened to"),
+                }
+            }
+        };
+        timeout(limit, listen).await.is_ok()
+    }
+
+    /// Lets a player into the only game, with a real client.
+    ///
+    /// A client that has just started sometimes forgets where it was told to connect to (its log
+    /// ends before any attempt), and never tries again: then it is started once more.
+    pub(crate) async fn enters(
+        &mut self,
+        dir: &Path,
+        name: &str,
+        port: u16,
+        secret: &str,
+    ) -> GameClient {
+        for _ in 0..4 {
+            let client = GameClient::join(dir, name, port, secret);
+            let is_in = |login: &Self| {
+                login.servers.values().any(|s| s.players.values().any(|player| player == name))
+            };
+            if self.sees(Duration::from_secs(8), is_in).await {
+                return client;
+            }
+        }
+        panic!("{name} does not get in; known: {:#?}", self.servers);
     }
 
     /// Listens until the only server has this state.

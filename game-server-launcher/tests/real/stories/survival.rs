@@ -6,7 +6,6 @@ use protocol::ServerState;
 use rustix::process::Signal;
 
 use crate::{
-    game_client::GameClient,
     launcher::{Launcher, ONE_SERVER, runs, send, until_gone},
     login_server::LoginServer,
 };
@@ -29,7 +28,7 @@ async fn a_game_that_is_killed_is_ready_again_with_the_same_secret() {
     assert_ne!(launcher.pid("pid"), game);
     assert_eq!(launcher.pid("keeper_pid"), keeper);
     assert_eq!(login.secret("ann").await, (secret.clone(), port));
-    let _ann = GameClient::join(launcher.path(), "ann", port, &secret);
+    let _ann = login.enters(launcher.path(), "ann", port, &secret).await;
     login.until_players(&["ann"]).await;
 }
 
@@ -49,7 +48,7 @@ async fn a_keeper_that_is_killed_takes_its_game_along_and_both_are_started_again
 async fn a_launcher_that_is_killed_finds_its_game_and_its_players_again() {
     let (mut login, mut launcher) = ready().await;
     let (secret, port) = login.secret("ann").await;
-    let mut ann = GameClient::join(launcher.path(), "ann", port, &secret);
+    let mut ann = login.enters(launcher.path(), "ann", port, &secret).await;
     login.until_players(&["ann"]).await;
     let id = login.server().0;
     let (game, keeper) = (launcher.pid("pid"), launcher.pid("keeper_pid"));
@@ -90,9 +89,10 @@ async fn a_keeper_without_a_launcher_restarts_its_game() {
 async fn a_login_server_that_is_gone_is_told_everything_when_it_is_back() {
     let (mut login, launcher) = ready().await;
     let (secret, port) = login.secret("ann").await;
+    let mut ann = login.enters(launcher.path(), "ann", port, &secret).await;
     login.die().await;
-    let mut ann = GameClient::join(launcher.path(), "ann", port, &secret);
     launcher.until_written("launcher.log", "the login server is gone").await;
+    assert!(login.servers.is_empty());
     login.begin(true).await;
     login.until_players(&["ann"]).await;
     assert_eq!(login.server().1.state, Some(ServerState::Ready));
