@@ -4,7 +4,7 @@ mod keepers;
 mod messages;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     io,
     path::PathBuf,
     time::{Duration, Instant},
@@ -36,6 +36,8 @@ pub(crate) struct Launcher {
     supervisor: Supervisor,
     dirs: BTreeMap<ServerName, InstanceDir>,
     executable: PathBuf,
+    /// Whose keepers are being looked for.
+    looking: HashSet<ServerName>,
     /// What keeps connecting to a keeper, while there is one.
     connectors: HashMap<ServerName, Addr<KeeperConnections>>,
     pub(crate) keepers: Keepers,
@@ -62,6 +64,7 @@ impl Launcher {
             supervisor,
             dirs,
             executable,
+            looking: HashSet::new(),
             connectors: HashMap::new(),
             keepers: Keepers::default(),
             login,
@@ -101,6 +104,10 @@ impl Launcher {
     /// Who holds the lock lives.
     fn look(&mut self, name: ServerName, ctx: &mut Context<Self>) {
         let Some(dir) = self.dirs.get(&name).cloned() else { return };
+        // The answer of an earlier look would be about a keeper that is there no more, or not yet.
+        if !self.looking.insert(name.clone()) {
+            return;
+        }
         let launcher = ctx.address();
         actix::spawn(async move {
             let lives = tokio::task::spawn_blocking(move || lives(&dir)).await;
@@ -114,6 +121,7 @@ impl Launcher {
     }
 
     fn seen(&mut self, Seen { name, lives }: Seen, ctx: &mut Context<Self>) {
+        self.looking.remove(&name);
         if lives {
             self.connect(&name, ctx);
         } else if let Some(connections) = self.connectors.remove(&name) {
