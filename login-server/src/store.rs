@@ -122,32 +122,19 @@ impl Accounts {
             tracing::error!(%error, "no session can be opened");
             Refusal::Unavailable
         })?;
-        self.keep_session(account, name, token).await
+        let (hash, now) = (self.secret_key.hash_token(&token), now());
+        let expires = now.saturating_add(SESSION_LIFETIME);
+        self.store.open_session(account, &hash, expires, now).await.map_err(unavailable)?;
+        Ok(known_session(account, name, &token, expires))
     }
 
     /// Continues a session, from now on for the whole time again.
     async fn resume(&self, token: SessionToken) -> Result<Answer, Refusal> {
-        let hash = self.secret_key.hash_token(&token);
-        let session = self.store.session(&hash, now()).await.map_err(unavailable)?;
-        let session = session.ok_or(Refusal::SessionEnded)?;
-        self.keep_session(session.account, &session.name, token).await
-    }
-
-    async fn keep_session(
-        &self,
-        account: AccountId,
-        name: &AccountName,
-        token: SessionToken,
-    ) -> Result<Answer, Refusal> {
         let (hash, now) = (self.secret_key.hash_token(&token), now());
         let expires = now.saturating_add(SESSION_LIFETIME);
-        self.store.open_session(account, &hash, expires, now).await.map_err(unavailable)?;
-        Ok(Answer::Session(KnownSession {
-            session: SessionId(account.as_u64()),
-            name: shown(name.as_str()),
-            token: protocol::SessionToken(*token.as_bytes()),
-            expires: UnixMillis(expires.as_millis()),
-        }))
+        let session = self.store.extend_session(&hash, expires, now).await.map_err(unavailable)?;
+        let session = session.ok_or(Refusal::SessionEnded)?;
+        Ok(known_session(session.account, &session.name, &token, session.expires))
     }
 
     async fn enroll(&self, secret: &EnrollmentSecret, key: [u8; 32]) -> Result<Answer, Refusal> {
@@ -161,6 +148,20 @@ impl Accounts {
             }
         }
     }
+}
+
+fn known_session(
+    account: AccountId,
+    name: &AccountName,
+    token: &SessionToken,
+    expires: accounts::UnixMillis,
+) -> Answer {
+    Answer::Session(KnownSession {
+        session: SessionId(account.as_u64()),
+        name: shown(name.as_str()),
+        token: protocol::SessionToken(*token.as_bytes()),
+        expires: UnixMillis(expires.as_millis()),
+    })
 }
 
 /// The clock, as the store counts.

@@ -141,6 +141,47 @@ async fn a_session_is_found_until_it_expires_or_is_closed() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_extended_lasts_longer_and_is_the_newest() {
+    let database = Database::new();
+    let store = database.open().await;
+    let id = store.create_account(&name("Rosa"), hash(1), NOW).await.unwrap();
+    store.open_session(id, &token(0), LATER, NOW).await.unwrap();
+    let most = u8::try_from(MAX_SESSIONS_PER_ACCOUNT).unwrap();
+    for number in 1..most {
+        store.open_session(id, &token(number), LATER, NOW).await.unwrap();
+    }
+    let session = store.extend_session(&token(0), MUCH_LATER, NOW).await.unwrap().unwrap();
+    assert_eq!((session.account, session.name, session.expires), (id, name("Rosa"), MUCH_LATER));
+    store.open_session(id, &token(most), LATER, NOW).await.unwrap();
+    assert!(store.session(&token(1), NOW).await.unwrap().is_none(), "the oldest made room");
+    assert!(store.session(&token(0), LATER).await.unwrap().is_some());
+    assert!(store.extend_session(&token(2), MUCH_LATER, LATER).await.unwrap().is_none(), "expired");
+    assert!(store.extend_session(&token(99), LATER, NOW).await.unwrap().is_none(), "never opened");
+}
+
+#[tokio::test]
+async fn a_closed_session_does_not_come_back_whoever_extends_it_meanwhile() {
+    let database = Database::new();
+    let store = database.open().await;
+    let id = store.create_account(&name("Rosa"), hash(1), NOW).await.unwrap();
+    let token = token(1);
+    for extended_first in [true, false].repeat(10) {
+        store.open_session(id, &token, LATER, NOW).await.unwrap();
+        let (extend, close) =
+            (store.extend_session(&token, MUCH_LATER, NOW), store.close_session(&token));
+        let (extended, closed) = if extended_first {
+            tokio::join!(extend, close)
+        } else {
+            let (closed, extended) = tokio::join!(close, extend);
+            (extended, closed)
+        };
+        assert!(closed.unwrap());
+        extended.unwrap();
+        assert!(store.session(&token, NOW).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
 async fn expired_sessions_are_removed_and_no_others() {
     let database = Database::new();
     let store = database.open().await;

@@ -70,6 +70,18 @@ pub trait Store: Clone + fmt::Debug + Send + Sync + 'static {
         now: UnixMillis,
     ) -> impl Future<Output = Result<Option<Session>, StoreError>> + Send;
 
+    /// Lets the session of this token last until `expires`, and says whose it is; none when it is
+    /// closed or expired at `now`.
+    ///
+    /// One step: a session that somebody closes at the same time does not come back. It counts as
+    /// the last one opened of its account.
+    fn extend_session(
+        &self,
+        token: &KeyedHash,
+        expires: UnixMillis,
+        now: UnixMillis,
+    ) -> impl Future<Output = Result<Option<Session>, StoreError>> + Send;
+
     /// Closes a session; false when there was none.
     fn close_session(
         &self,

@@ -106,6 +106,15 @@ impl Store for SqliteStore {
         sessions::find(self, token, now).await
     }
 
+    async fn extend_session(
+        &self,
+        token: &KeyedHash,
+        expires: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<Option<Session>, StoreError> {
+        sessions::extend(self, token, expires, now).await
+    }
+
     async fn close_session(&self, token: &KeyedHash) -> Result<bool, StoreError> {
         sessions::close(self, token).await
     }

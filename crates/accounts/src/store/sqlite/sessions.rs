@@ -1,5 +1,7 @@
 //! Sessions in SQLite.
 
+use sqlx::{Sqlite, SqliteExecutor, Transaction};
+
 use super::accounts::{id_from, id_to, name_from};
 use super::{SqliteStore, millis_from};
 use crate::secret_key::KeyedHash;
@@ -14,16 +16,7 @@ pub(super) async fn open(
     now: UnixMillis,
 ) -> Result<(), StoreError> {
     let mut transaction = store.begin_write().await?;
-    sqlx::query(
-        "INSERT OR REPLACE INTO sessions (token_hash, account_id, created_ms, expires_ms)
-         VALUES (?, ?, ?, ?)",
-    )
-    .bind(token.as_bytes().as_slice())
-    .bind(id_to(account))
-    .bind(now.as_database())
-    .bind(expires.as_database())
-    .execute(&mut *transaction)
-    .await?;
+    write(&mut transaction, account, token, expires, now).await?;
     // By id, not by time: the clock may have been set back.
     sqlx::query(
         "DELETE FROM sessions WHERE id IN (
@@ -41,6 +34,36 @@ pub(super) async fn find(
     token: &KeyedHash,
     now: UnixMillis,
 ) -> Result<Option<Session>, StoreError> {
+    read(&store.readers, token, now).await
+}
+
+pub(super) async fn extend(
+    store: &SqliteStore,
+    token: &KeyedHash,
+    expires: UnixMillis,
+    now: UnixMillis,
+) -> Result<Option<Session>, StoreError> {
+    let mut transaction = store.begin_write().await?;
+    let Some(session) = read(&mut *transaction, token, now).await? else { return Ok(None) };
+    // Written anew, not updated: with a new id it is not the oldest.
+    write(&mut transaction, session.account, token, expires, now).await?;
+    transaction.commit().await?;
+    Ok(Some(Session { expires, ..session }))
+}
+
+pub(super) async fn close(store: &SqliteStore, token: &KeyedHash) -> Result<bool, StoreError> {
+    let done = sqlx::query("DELETE FROM sessions WHERE token_hash = ?")
+        .bind(token.as_bytes().as_slice())
+        .execute(&store.writer)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+async fn read(
+    database: impl SqliteExecutor<'_>,
+    token: &KeyedHash,
+    now: UnixMillis,
+) -> Result<Option<Session>, StoreError> {
     let row: Option<(i64, String, i64)> = sqlx::query_as(
         "SELECT accounts.id, accounts.name, sessions.expires_ms
          FROM sessions JOIN accounts ON accounts.id = sessions.account_id
@@ -48,7 +71,7 @@ pub(super) async fn find(
     )
     .bind(token.as_bytes().as_slice())
     .bind(now.as_database())
-    .fetch_optional(&store.readers)
+    .fetch_optional(database)
     .await?;
     let Some((id, name, expires)) = row else { return Ok(None) };
     Ok(Some(Session {
@@ -58,12 +81,24 @@ pub(super) async fn find(
     }))
 }
 
-pub(super) async fn close(store: &SqliteStore, token: &KeyedHash) -> Result<bool, StoreError> {
-    let done = sqlx::query("DELETE FROM sessions WHERE token_hash = ?")
-        .bind(token.as_bytes().as_slice())
-        .execute(&store.writer)
-        .await?;
-    Ok(done.rows_affected() > 0)
+async fn write(
+    transaction: &mut Transaction<'static, Sqlite>,
+    account: AccountId,
+    token: &KeyedHash,
+    expires: UnixMillis,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO sessions (token_hash, account_id, created_ms, expires_ms)
+         VALUES (?, ?, ?, ?)",
+    )
+    .bind(token.as_bytes().as_slice())
+    .bind(id_to(account))
+    .bind(now.as_database())
+    .bind(expires.as_database())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
 }
 
 pub(super) async fn remove_expired(
