@@ -51,6 +51,20 @@ async fn names_and_passwords_that_cannot_be_are_refused_with_the_rule() {
 }
 
 #[actix::test]
+async fn the_longest_password_that_can_be_said_is_one() {
+    let server = Server::start().await;
+    let longest = "x".repeat(128);
+    let mut client = server.client().await;
+    client.send(register("ann", &longest)).await;
+    client.logged_in().await;
+    assert!(
+        Text::<128>::parse(longest.clone()).is_ok() && Text::<128>::parse(longest + "x").is_err()
+    );
+    assert_eq!(accounts::Password::MAX_BYTES, 128);
+    server.stop().await;
+}
+
+#[actix::test]
 async fn a_session_is_continued_after_a_restart_and_ends_with_the_logout() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start_in(directory.path()).await;
