@@ -1,11 +1,17 @@
 //! Who does not follow the protocol, and what happens to the others.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
+use login_server::{Config, config::ConfigLimits};
 use protocol::{Channel, FromGameClient, Goodbye, Hello, Refusal, Text, ToGameClient};
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{Client, REQUEST, Server, goodbye, log_in, within};
+use crate::support::{
+    Client, PASSWORD, REQUEST, Server, goodbye, greeted, log_in, register, within,
+};
 
 /// Sends bytes as they are.
 async fn send_raw(client: &mut Client, bytes: &[u8]) {
@@ -100,8 +106,34 @@ async fn registrations_from_one_network_are_limited() {
     let server = Server::start_with(config).await;
     let (_ann, _) = server.registered("ann").await;
     let mut bob = server.client().await;
-    bob.send(crate::support::register("bob", "correct horse")).await;
+    bob.send(register("bob", "correct horse")).await;
     assert!(matches!(bob.refused().await, Refusal::Busy { .. }));
+    server.stop().await;
+}
+
+#[actix::test]
+async fn a_server_at_every_ipv6_address_serves_ipv4_too_and_knows_who_is_who() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start_with(Config {
+        data_dir: directory.path().join("data"),
+        listen: "[::]:0".parse().unwrap(),
+        ready_file: Some(directory.path().join("ready.json")),
+        limits: ConfigLimits { registrations_per_hour: 1, ..Default::default() },
+        ..Default::default()
+    })
+    .await;
+    for (ip, name) in [("127.0.0.1", "ann"), ("::1", "bob")] {
+        let addr = SocketAddr::new(ip.parse().unwrap(), server.addr.port());
+        let mut client = greeted(addr, &server.trust).await;
+        client.send(register(name, PASSWORD)).await;
+        client.logged_in().await;
+        // Who connects over IPv4 is of that network, and not of one that all of IPv4 shares.
+        let mut another = greeted(addr, &server.trust).await;
+        another.send(register("cem", PASSWORD)).await;
+        assert!(matches!(another.refused().await, Refusal::Busy { .. }));
+        // And over TCP as well as UDP.
+        within(tokio::net::TcpStream::connect(addr)).await.unwrap();
+    }
     server.stop().await;
 }
 
