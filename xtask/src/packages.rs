@@ -65,12 +65,14 @@ pub(crate) fn ensure_installed(wanted: &[Package], consent: Consent) -> Result<S
         println!("  {package}");
     }
     let names: Vec<_> = missing.iter().map(|package| package.name).collect();
-    let by_hand = format!("sudo apt-get install -y --no-install-recommends {}", names.join(" "));
-    let Some(root) = Root::find() else {
-        bail!("missing: {}; type\n    {by_hand}", names.join(", "));
+    let install = format!("apt-get install -y --no-install-recommends {}", names.join(" "));
+    let someone_is_there = stdin().is_terminal() && stdout().is_terminal();
+    let Some(root) = Root::find(someone_is_there && consent == Consent::Ask) else {
+        bail!("missing: {}; type\n    sudo {install}", names.join(", "));
     };
-    if consent == Consent::Ask && !agreed()? {
-        bail!("missing: {}; type\n    {by_hand}\nor answer yes with --yes", names.join(", "));
+    if consent == Consent::Ask && !(someone_is_there && agreed()?) {
+        let sudo = if root == Root::Already { "" } else { "sudo " };
+        bail!("missing: {}; type\n    {sudo}{install}\nor use --yes", names.join(", "));
     }
     root.apt_get(&["update", "-q"])?;
     root.apt_get(&[&["install", "-y", "-q", "--no-install-recommends"], &names[..]].concat())?;
@@ -95,30 +97,34 @@ impl fmt::Display for Package {
     }
 }
 
-/// A way to act as root without being asked for a password.
-#[derive(Clone, Copy, Debug)]
+/// A way to act as root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Root {
     Already,
-    Sudo,
+    Sudo {
+        /// It may ask for a password.
+        asks: bool,
+    },
 }
 
 impl Root {
-    fn find() -> Option<Self> {
+    /// One that asks for no password, unless it may.
+    fn find(may_ask: bool) -> Option<Self> {
         let id = Command::new("id").arg("-u").output().ok()?;
         if id.stdout.trim_ascii() == b"0" {
             return Some(Self::Already);
         }
         let sudo = Command::new("sudo").args(["-n", "true"]).stderr(Stdio::null()).status().ok()?;
-        sudo.success().then_some(Self::Sudo)
+        (may_ask || sudo.success()).then_some(Self::Sudo { asks: !sudo.success() })
     }
 
     fn apt_get(self, arguments: &[&str]) -> Result<()> {
         let environment = "DEBIAN_FRONTEND=noninteractive";
         let mut command = match self {
             Self::Already => Command::new("env"),
-            Self::Sudo => {
+            Self::Sudo { asks } => {
                 let mut sudo = Command::new("sudo");
-                sudo.args(["-n", "env"]);
+                sudo.args((!asks).then_some("-n")).arg("env");
                 sudo
             }
         };
@@ -131,9 +137,6 @@ impl Root {
 }
 
 fn agreed() -> Result<bool> {
-    if !stdin().is_terminal() || !stdout().is_terminal() {
-        return Ok(false);
-    }
     print!("Install them now? [Y/n] ");
     stdout().flush()?;
     let mut answer = String::new();

@@ -54,13 +54,12 @@ fn play(
     ensure!(listed.iter().any(Event::is_ready), "ann's list has no server: {listed:?}");
     teller.tell("ann sees the server on her list too.");
 
-    let mut game = ann.join_headless(world, SERVER)?;
-    let joined = see(&mut game, "joined", |event| event.kind() == "joined")?;
-    let at = format!("{}:{}", joined.text("address"), joined.0["port"]);
-    teller
-        .tell(format!("ann joins: the game at {at} takes a random secret, just announced to it."));
-    see(&mut list, "ann in the game", |event| event.has_player("ann"))?;
-    teller.tell("The real OpenTTD client is in the game: bob sees ann on the server's list.");
+    let (mut game, joined) = ann.play(world, SERVER, &mut list)?;
+    teller.tell(format!(
+        "ann joins {}:{} with a random secret, and her real OpenTTD client: bob sees her in the game.",
+        joined.text("address"),
+        joined.0["port"]
+    ));
 
     // An account is on one connection at a time.
     list.stop(ENDS_WITHIN)?;
