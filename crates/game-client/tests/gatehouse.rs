@@ -179,6 +179,22 @@ fn server_trust_and_session_are_remembered() {
 }
 
 #[test]
+fn a_login_in_place_of_another_ends_that_session_on_the_server_too() {
+    let server = FakeServer::start(Behaviour::default());
+    let player = Player::registered(&server);
+    player.fails(&["login", "Ada", "--password-stdin"], "wrong\n", 1);
+    assert!(player.done(&["ping"], "")[0]["rtt_ms"].is_number(), "the session is as it was");
+    player.done(&["login", "Ada", "--password-stdin"], "correct horse\n");
+    assert_eq!(server.joined().len(), 1, "sessions");
+    player.done(&["register", "Bob", "--password-stdin"], "correct horse\n");
+    assert_eq!(server.joined().len(), 1, "sessions");
+    assert!(player.done(&["ping"], "")[0]["rtt_ms"].is_number());
+    // Nothing is left to end, and that stands in nobody's way.
+    server.end_sessions();
+    player.done(&["login", "Ada", "--password-stdin"], "correct horse\n");
+}
+
+#[test]
 fn a_wrong_password_is_refused() {
     let server = FakeServer::start(Behaviour::default());
     server.account("Ada", "correct horse");

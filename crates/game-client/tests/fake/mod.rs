@@ -63,6 +63,7 @@ struct State {
     behaviour: Behaviour,
     accounts: HashMap<String, String>,
     sessions: HashMap<[u8; 32], Session>,
+    logins: u8,
     heard: Vec<FromGameClient>,
     flooded: u64,
     boot: u64,
@@ -357,7 +358,9 @@ impl Visitor {
         request: RequestId,
         name: Text<64>,
     ) -> Vec<ToGameClient> {
-        let mut token = [state.sessions.len() as u8; 32];
+        // A token is never given out twice.
+        state.logins += 1;
+        let mut token = [state.logins; 32];
         token[0] = 1;
         let session = Session { name, joined: None, link: Some(self.link.clone()) };
         let answer = logged_in(request, &session, SessionToken(token));

@@ -46,6 +46,8 @@ impl ControlClient {
             Err(error) => match error.kind() {
                 io::ErrorKind::NotFound
                 | io::ErrorKind::ConnectionRefused
+                // It died while we waited for it.
+                | io::ErrorKind::ConnectionReset
                 // Too long a path: no `join` can have a socket there.
                 | io::ErrorKind::InvalidInput => Ok(None),
                 _ => Err(Failure::failed("join_running", format!("the running join: {error}"))),

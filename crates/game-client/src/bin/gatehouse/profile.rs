@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use protocol::{ServerId, SessionToken};
+use protocol::SessionToken;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -34,8 +34,6 @@ pub(crate) struct Remembered {
 pub(crate) struct StoredSession {
     pub(crate) name: String,
     pub(crate) token: SessionToken,
-    /// The game server joined.
-    pub(crate) joined: Option<ServerId>,
 }
 
 /// Nobody else joins in this profile while it exists.
@@ -167,11 +165,7 @@ mod tests {
     }
 
     fn remembered(server: &str) -> Remembered {
-        let session = StoredSession {
-            name: "Ada".into(),
-            token: SessionToken([7; 32]),
-            joined: Some(ServerId(1)),
-        };
+        let session = StoredSession { name: "Ada".into(), token: SessionToken([7; 32]) };
         Remembered { server: server.into(), trust: "sha256:".into(), session: Some(session) }
     }
 

@@ -76,9 +76,10 @@ async fn prepare(
 }
 
 async fn finish(place: &mut Place, client: Client, logged_in: LoggedIn) -> Result<String, Failure> {
-    let LoggedIn { name, token, on_server, .. } = logged_in;
+    let LoggedIn { name, token, .. } = logged_in;
     let name = name.to_string();
-    let stored = StoredSession { name: name.clone(), token, joined: on_server };
+    let before = place.session().ok();
+    let stored = StoredSession { name: name.clone(), token };
     if let Err(failure) = place.store(Some(stored)) {
         // Nobody could continue or end a session that is stored nowhere.
         if let Err(RequestError::Refused(refusal)) = client.log_out().await {
@@ -87,5 +88,20 @@ async fn finish(place: &mut Place, client: Client, logged_in: LoggedIn) -> Resul
         return Err(failure);
     }
     client.close().await;
+    if let Some(before) = before
+        && let Err(failure) = end(place, before).await
+    {
+        // The new session is as good without that; the old one ends by itself some day.
+        tracing::debug!(reason = %failure.message, "the session before was not ended");
+    }
     Ok(name)
+}
+
+/// Ends a session that nobody knows any more from now on.
+async fn end(place: &mut Place, session: StoredSession) -> Result<(), Failure> {
+    let (client, _events) = Client::connect(place.config().await?).await?;
+    client.resume(session.token).await?;
+    client.log_out().await?;
+    client.close().await;
+    Ok(())
 }

@@ -60,9 +60,7 @@ pub(super) async fn join(
     let mut list = ServerList::new();
     let server = find(&wanted.server, &mut list, &mut events).await?;
     let ticket = events.during(session.join(server)).await?;
-    let mut stored = stored;
-    stored.joined = Some(server);
-    place.store(Some(stored.clone()))?;
+    place.store(Some(stored))?;
     say_joined(&ticket, &list, output)?;
 
     let chat = wanted.chat_stdin || io::stdin().is_terminal();
@@ -226,9 +224,8 @@ impl Stay {
             true => self.events.during(self.session.log_out()).await.map_err(Failure::from),
             false => leave(&self.session, &mut self.events).await,
         };
-        if let Some(mut stored) = place.remembered.as_ref().and_then(|it| it.session.clone()) {
-            stored.joined = None;
-            place.store((!log_out).then_some(stored))?;
+        if log_out && left.is_ok() {
+            place.store(None)?;
         }
         if let Some(farewell) = farewell {
             // Who asked may be gone.
