@@ -8,7 +8,10 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use connection_handler::{Peer, PeerId};
 use protocol::{BootId, Goodbye, ToGameClient, ToLauncher, UnixMillis};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    task::AbortHandle,
+    time::{MissedTickBehavior, interval},
+};
 
 use crate::{
     handlers::{game_client::GameClient, launcher::Launcher, operator::Operator},
@@ -25,6 +28,8 @@ pub(crate) struct LoginServer {
     pub(crate) operators: BTreeMap<PeerId, Operator>,
     pub(crate) store: Accounts,
     pub(crate) boot: BootId,
+    /// What the store works at.
+    asked: HashMap<Ticket, AbortHandle>,
     begun: Instant,
 }
 
@@ -38,6 +43,7 @@ impl LoginServer {
             operators: BTreeMap::new(),
             store,
             boot,
+            asked: HashMap::new(),
             begun,
         }
     }
@@ -71,10 +77,16 @@ impl LoginServer {
             Effect::Goodbye(link, goodbye) => self.goodbye(link, goodbye),
             Effect::Ask(ticket, query) => {
                 let (store, server) = (self.store.clone(), ctx.address());
-                actix::spawn(async move {
+                let asked = actix::spawn(async move {
                     let answer = store.answer(query).await;
                     server.do_send(Answered { ticket, answer });
                 });
+                self.asked.insert(ticket, asked.abort_handle());
+            }
+            Effect::Abandon(ticket) => {
+                if let Some(asked) = self.asked.remove(&ticket) {
+                    asked.abort();
+                }
             }
         }
     }
@@ -142,6 +154,7 @@ impl Handler<Answered> for LoginServer {
     type Result = ();
 
     fn handle(&mut self, Answered { ticket, answer }: Answered, ctx: &mut Context<Self>) {
+        self.asked.remove(&ticket);
         self.happened(Event::Answered { ticket, answer }, ctx);
     }
 }

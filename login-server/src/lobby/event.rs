@@ -103,6 +103,8 @@ pub enum Effect {
     Goodbye(LinkId, Goodbye),
     /// Ask the store, and answer with this ticket.
     Ask(Ticket, Query),
+    /// Nobody waits for this answer any more: what was not done yet need not be done.
+    Abandon(Ticket),
 }
 
 /// What only the store knows.

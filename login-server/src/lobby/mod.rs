@@ -135,7 +135,7 @@ impl Lobby {
     }
 
     fn gone(&mut self, link: LinkId) {
-        self.waiting.forget(link);
+        self.forget_waiting(link);
         self.client_gone(link);
         self.launcher_gone(link);
     }

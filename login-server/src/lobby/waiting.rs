@@ -44,9 +44,22 @@ impl Waiting {
         self.by_ticket.values().filter(|waiter| waiter.link == link).count()
     }
 
-    /// From now on nobody waits for what `link` has asked.
-    pub(super) fn forget(&mut self, link: LinkId) {
-        self.by_ticket.retain(|_, waiter| waiter.link != link);
+    /// From now on nobody waits for what `link` has asked. Returns what need not be done then.
+    fn forget(&mut self, link: LinkId) -> Vec<Ticket> {
+        let forgotten = self.by_ticket.extract_if(.., |_, waiter| waiter.link == link);
+        forgotten.filter(|(_, waiter)| waiter.what.is_for_its_answer()).map(|(t, _)| t).collect()
+    }
+}
+
+impl What {
+    /// Whether it is worth nothing without an answer. Passwords are: checking one is expensive, and
+    /// who hangs up and comes again must not leave more and more of that behind. A logout is
+    /// wanted all the same.
+    fn is_for_its_answer(self) -> bool {
+        match self {
+            Self::Registration { .. } | Self::Session { .. } => true,
+            Self::LogOut { .. } | Self::Launcher { .. } | Self::Enrollment { .. } => false,
+        }
     }
 }
 
@@ -58,6 +71,12 @@ impl Lobby {
         let waiter = Waiter { link, since: self.now.running, what };
         self.waiting.by_ticket.insert(ticket, waiter);
         self.effects.push(Effect::Ask(ticket, query));
+    }
+
+    /// From now on `link` waits for nothing.
+    pub(super) fn forget_waiting(&mut self, link: LinkId) {
+        let abandoned = self.waiting.forget(link);
+        self.effects.extend(abandoned.into_iter().map(Effect::Abandon));
     }
 
     /// The store has answered. Late and second answers find nobody who waits.
@@ -72,8 +91,11 @@ impl Lobby {
         let (now, limit) = (self.now.running, self.limits.store_timeout);
         let late = |waiter: &Waiter| now.saturating_sub(waiter.since) >= limit;
         let tickets = self.waiting.by_ticket.iter();
-        let tickets: Vec<_> = tickets.filter(|(_, w)| late(w)).map(|(t, _)| *t).collect();
-        for ticket in tickets {
+        let tickets: Vec<_> = tickets.filter(|(_, w)| late(w)).map(|(t, w)| (*t, w.what)).collect();
+        for (ticket, what) in tickets {
+            if what.is_for_its_answer() {
+                self.effects.push(Effect::Abandon(ticket));
+            }
             self.answered(ticket, Answer::Refused(Refusal::Unavailable));
         }
     }

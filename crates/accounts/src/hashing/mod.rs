@@ -127,8 +127,8 @@ impl fmt::Debug for HashQueue {
 pub struct HashQueueConfig {
     /// Threads that hash. Half the processors, at least one: the other half serves who is in.
     pub threads: NonZeroUsize,
-    /// Most jobs that wait; who comes then is told to come back. 512: some fifteen seconds of work
-    /// for one thread, which is as long as a player waits for an answer.
+    /// Most jobs that wait; who comes then is told to come back. 256: some eight seconds of work
+    /// for one thread, less than the ten a player waits for an answer.
     pub capacity: NonZeroUsize,
     /// Cost of a new hash. Memory in use is this times `threads`.
     pub parameters: HashParameters,
@@ -139,7 +139,7 @@ impl Default for HashQueueConfig {
         let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
             threads: NonZeroUsize::new(processors / 2).unwrap_or(NonZeroUsize::MIN),
-            capacity: const { NonZeroUsize::new(512).expect("512 is not zero") },
+            capacity: const { NonZeroUsize::new(256).expect("256 is not zero") },
             parameters: HashParameters::default(),
         }
     }

@@ -15,7 +15,7 @@ fn every_message_has_an_answer_in_every_state() {
     let hello = FromGameClient::Hello(Hello::from_us("test"));
     let table: Vec<(FromGameClient, [&str; 5])> = vec![
         // connected, greeted, logging in, logged in, joined
-        (hello, ["client Welcome", v, v, v, v]),
+        (hello, ["client Welcome", v, "goodbye Violation, abandon", v, v]),
         (register(), [v, "ask Register", busy, already, already]),
         (log_in(), [v, "ask LogIn", busy, already, already]),
         (resume(), [v, "ask Resume", busy, already, already]),
@@ -246,4 +246,27 @@ fn everybody_hears_goodbye_at_the_end() {
     let expected = links.map(|link| Effect::Goodbye(link, Goodbye::ShuttingDown));
     assert_eq!(effects, expected);
     assert_eq!(bench.pass(Duration::from_secs(60)), []);
+}
+
+#[test]
+fn who_hangs_up_leaves_no_password_to_be_checked() {
+    for (message, left) in [(log_in(), "abandon"), (register(), "abandon"), (resume(), "abandon")] {
+        let mut bench = Bench::new();
+        let link = bench.greeted();
+        bench.says(link, message.clone());
+        assert_eq!(summary(&bench.gone(link)), left, "{message:?}");
+    }
+    let mut bench = Bench::new();
+    let link = bench.logged_in(1);
+    bench.says(link, FromGameClient::LogOut { request: REQUEST });
+    assert_eq!(bench.gone(link), [], "a logout is done all the same");
+}
+
+#[test]
+fn nobody_works_at_what_was_not_answered_in_time() {
+    let mut bench = Bench::new();
+    let link = bench.greeted();
+    bench.says(link, log_in());
+    let effects = bench.pass(Limits::default().store_timeout);
+    assert_eq!(summary(&effects), "abandon, refused Unavailable");
 }

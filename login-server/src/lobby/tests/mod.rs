@@ -154,6 +154,7 @@ fn one(effect: &Effect) -> String {
         Effect::Trust(_) => "trust".into(),
         Effect::Goodbye(_, goodbye) => format!("goodbye {}", variant(goodbye)),
         Effect::Ask(_, query) => format!("ask {}", variant(query)),
+        Effect::Abandon(_) => "abandon".into(),
     }
 }
 

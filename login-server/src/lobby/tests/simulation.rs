@@ -157,6 +157,8 @@ impl World {
                 assert!(known, "{goodbye:?} to somebody who is gone");
             }
             Effect::Ask(ticket, query) => self.asked.push((ticket, query)),
+            // Its answer may come all the same.
+            Effect::Abandon(_) => {}
         }
     }
 
