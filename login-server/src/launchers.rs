@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use accounts::{
-    EnrollmentSecret, LauncherName, NameError, RandomError, SecretKey, SqliteStore, Store,
+    EnrollmentSecret, LauncherName, NameError, RandomError, Revoked, SecretKey, SqliteStore, Store,
     StoreError,
 };
 use protocol::{Enrollment, Text, UnixMillis};
@@ -92,12 +92,11 @@ impl Launchers {
     /// there was only an invitation.
     pub(crate) async fn revoke(&self, name: &str) -> Result<Option<LauncherKey>, LauncherError> {
         let name = LauncherName::parse(name)?;
-        let launchers = self.store.launchers().await?;
-        let key = launchers.into_iter().find(|launcher| launcher.name == name);
-        if !self.store.revoke_launcher(&name).await? {
-            return Err(LauncherError::Unknown);
+        match self.store.revoke_launcher(&name).await? {
+            Revoked::Nothing => Err(LauncherError::Unknown),
+            Revoked::Invitation => Ok(None),
+            Revoked::Launcher(key) => Ok(Some(LauncherKey(key))),
         }
-        Ok(key.map(|launcher| LauncherKey(launcher.key)))
     }
 }
 

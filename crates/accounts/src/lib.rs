@@ -93,7 +93,7 @@ pub use prefix::Prefix;
 pub use secret_key::{KeyedHash, SecretKey, SecretKeyError};
 pub use store::{
     Account, AccountId, CreateAccountError, EnrollError, LauncherRecord, MAX_SESSIONS_PER_ACCOUNT,
-    OpenError, Session, SqliteStore, Store, StoreError,
+    OpenError, Revoked, Session, SqliteStore, Store, StoreError,
 };
 pub use time::UnixMillis;
 pub use token::{EnrollmentSecret, RandomError, SessionToken, TokenError};

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use accounts::{
     CreateAccountError, EnrollError, HashParameters, HashQueue, HashQueueConfig,
-    MAX_SESSIONS_PER_ACCOUNT, OpenError, Origin, Password, SessionToken, SqliteStore, Store,
-    StoreError,
+    MAX_SESSIONS_PER_ACCOUNT, OpenError, Origin, Password, Revoked, SessionToken, SqliteStore,
+    Store, StoreError,
 };
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
@@ -325,10 +325,10 @@ async fn a_revoked_launcher_has_neither_key_nor_invitation() {
     store.invite_launcher(&launcher("Hall"), &secret(2), LATER, NOW).await.unwrap();
     store.invite_launcher(&launcher("other"), &secret(3), LATER, NOW).await.unwrap();
 
-    assert!(store.revoke_launcher(&launcher("hall")).await.unwrap());
+    assert_eq!(store.revoke_launcher(&launcher("hall")).await.unwrap(), Revoked::Launcher([9; 32]));
     assert_eq!(store.launcher(&[9; 32]).await.unwrap(), None);
     assert!(store.enroll_launcher(&secret(2), [7; 32], NOW).await.is_err());
-    assert!(!store.revoke_launcher(&launcher("hall")).await.unwrap());
+    assert_eq!(store.revoke_launcher(&launcher("hall")).await.unwrap(), Revoked::Nothing);
     assert!(store.enroll_launcher(&secret(3), [9; 32], NOW).await.is_ok(), "others stay");
 }
 

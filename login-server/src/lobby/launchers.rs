@@ -140,9 +140,11 @@ impl Lobby {
     }
 
     pub(super) fn revoked(&mut self, key: LauncherKey) {
-        if let Some(link) = self.enrolled.remove(&key) {
-            self.goodbye(link, Goodbye::Revoked);
-        }
+        self.enrolled.remove(&key);
+        // Also who is not known yet: the store may have said so just before.
+        let links = self.launchers.iter().filter(|(_, launcher)| launcher.key == Some(key));
+        let links: Vec<_> = links.map(|(link, _)| *link).collect();
+        links.into_iter().for_each(|link| self.goodbye(link, Goodbye::Revoked));
         let events = self.servers.forget(key);
         self.announce(events);
     }

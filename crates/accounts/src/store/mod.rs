@@ -135,11 +135,11 @@ pub trait Store: Clone + fmt::Debug + Send + Sync + 'static {
     /// All enrolled launchers, by name.
     fn launchers(&self) -> impl Future<Output = Result<Vec<LauncherRecord>, StoreError>> + Send;
 
-    /// Takes back the key and any open invitation of this name; false when it had neither.
+    /// Takes back the key and any open invitation of this name, and says what there was.
     fn revoke_launcher(
         &self,
         name: &LauncherName,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Revoked, StoreError>> + Send;
 }
 
 /// Most sessions an account has at once; a player has fewer devices.
@@ -198,4 +198,15 @@ pub struct LauncherRecord {
     pub key: [u8; 32],
     /// Since when it has this key.
     pub enrolled: UnixMillis,
+}
+
+/// What a name had that was taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// Neither a launcher nor an invitation.
+    Nothing,
+    /// An invitation.
+    Invitation,
+    /// A launcher, known by this key until now.
+    Launcher([u8; 32]),
 }

@@ -65,8 +65,7 @@ fn an_answer_may_be_late_or_come_twice_or_never() {
     let link = bench.greeted();
     let first = bench.says(link, log_in());
     let effects = bench.pass(Duration::from_secs(11));
-    let unavailable = "refused Unavailable";
-    assert_eq!(summary(&effects), unavailable);
+    assert_eq!(summary(&effects), "abandon, refused Unavailable");
     assert_eq!(bench.answer(&first, session(1)), [], "it is late");
     let second = bench.says(link, log_in());
     assert_eq!(summary(&bench.answer(&second, session(1))), "trust, client LoggedIn");
@@ -260,13 +259,4 @@ fn who_hangs_up_leaves_no_password_to_be_checked() {
     let link = bench.logged_in(1);
     bench.says(link, FromGameClient::LogOut { request: REQUEST });
     assert_eq!(bench.gone(link), [], "a logout is done all the same");
-}
-
-#[test]
-fn nobody_works_at_what_was_not_answered_in_time() {
-    let mut bench = Bench::new();
-    let link = bench.greeted();
-    bench.says(link, log_in());
-    let effects = bench.pass(Limits::default().store_timeout);
-    assert_eq!(summary(&effects), "abandon, refused Unavailable");
 }

@@ -366,6 +366,23 @@ fn a_revoked_launcher_and_a_renewed_key_take_the_servers_with_them() {
 }
 
 #[test]
+fn a_launcher_revoked_while_the_store_says_who_it_is_stays_out() {
+    let known = || Answer::Launcher(Text::lossy("launcher-1"));
+    let revoked = || Event::Revoked { key: LauncherKey([1; 32]) };
+    for enrolling in [false, true] {
+        let mut bench = Bench::new();
+        let link = bench.launcher(1);
+        let mut asked = bench.reports(link, FromLauncher::Hello(Hello::from_us("test")));
+        if enrolling {
+            bench.answer(&asked, Answer::NoLauncher);
+            asked = bench.reports(link, enroll());
+        }
+        assert_eq!(bench.apply(revoked()), [Effect::Goodbye(link, Goodbye::Revoked)]);
+        assert_eq!(bench.answer(&asked, known()), [], "it was known before that");
+    }
+}
+
+#[test]
 fn an_enrolment_that_fails_ends_the_connection() {
     let mut bench = Bench::new();
     let link = bench.launcher(1);

@@ -5,7 +5,7 @@ use sqlx::{Sqlite, Transaction};
 use super::{SqliteStore, millis_from};
 use crate::name::LauncherName;
 use crate::secret_key::KeyedHash;
-use crate::store::{EnrollError, LauncherRecord, StoreError};
+use crate::store::{EnrollError, LauncherRecord, Revoked, StoreError};
 use crate::time::UnixMillis;
 
 pub(super) async fn invite(
@@ -116,27 +116,38 @@ pub(super) async fn list(store: &SqliteStore) -> Result<Vec<LauncherRecord>, Sto
         .map(|(name, key, enrolled)| {
             Ok(LauncherRecord {
                 name: name_from(&name)?,
-                key: key
-                    .try_into()
-                    .map_err(|_| StoreError::Corrupt("a key that has not 32 bytes".into()))?,
+                key: key_from(key)?,
                 enrolled: millis_from(enrolled)?,
             })
         })
         .collect()
 }
 
-pub(super) async fn revoke(store: &SqliteStore, name: &LauncherName) -> Result<bool, StoreError> {
+pub(super) async fn revoke(
+    store: &SqliteStore,
+    name: &LauncherName,
+) -> Result<Revoked, StoreError> {
     let mut transaction = store.begin_write().await?;
-    let mut removed = 0;
-    for statement in [
-        "DELETE FROM launchers WHERE name_key = ?",
-        "DELETE FROM launcher_invitations WHERE name_key = ?",
-    ] {
-        let done = sqlx::query(statement).bind(name.key()).execute(&mut *transaction).await?;
-        removed += done.rows_affected();
-    }
+    let key: Option<(Vec<u8>,)> =
+        sqlx::query_as("DELETE FROM launchers WHERE name_key = ? RETURNING key")
+            .bind(name.key())
+            .fetch_optional(&mut *transaction)
+            .await?;
+    let invitations = sqlx::query("DELETE FROM launcher_invitations WHERE name_key = ?")
+        .bind(name.key())
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
     transaction.commit().await?;
-    Ok(removed > 0)
+    match key {
+        Some((key,)) => key_from(key).map(Revoked::Launcher),
+        None if invitations > 0 => Ok(Revoked::Invitation),
+        None => Ok(Revoked::Nothing),
+    }
+}
+
+fn key_from(key: Vec<u8>) -> Result<[u8; 32], StoreError> {
+    key.try_into().map_err(|_| StoreError::Corrupt("a key that has not 32 bytes".into()))
 }
 
 fn name_from(name: &str) -> Result<LauncherName, StoreError> {

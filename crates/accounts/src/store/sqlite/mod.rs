@@ -17,8 +17,8 @@ use crate::name::{AccountName, LauncherName};
 use crate::private_file;
 use crate::secret_key::KeyedHash;
 use crate::store::{
-    Account, AccountId, CreateAccountError, EnrollError, LauncherRecord, OpenError, Session, Store,
-    StoreError,
+    Account, AccountId, CreateAccountError, EnrollError, LauncherRecord, OpenError, Revoked,
+    Session, Store, StoreError,
 };
 use crate::time::UnixMillis;
 
@@ -150,7 +150,7 @@ impl Store for SqliteStore {
         launchers::list(self).await
     }
 
-    async fn revoke_launcher(&self, name: &LauncherName) -> Result<bool, StoreError> {
+    async fn revoke_launcher(&self, name: &LauncherName) -> Result<Revoked, StoreError> {
         launchers::revoke(self, name).await
     }
 }
