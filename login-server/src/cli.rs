@@ -3,7 +3,7 @@
 use std::io;
 
 use anyhow::Context;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use protocol::{FromOperator, LauncherInfo, ServerInfo, Text, ToOperator};
 use serde_json::{Value, json};
@@ -26,6 +26,15 @@ pub struct Cli {
     /// What to do; to run, when nothing is said.
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+impl Cli {
+    /// What the command line says. Ends the program where that is nothing that can be done, or
+    /// somebody wants to read the help.
+    pub fn from_command_line() -> Self {
+        let matches = command().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// What to do.
@@ -150,7 +159,7 @@ pub async fn server(config: &Config, command: ServerCommand) -> anyhow::Result<(
 
 /// Prints what `shell` needs to complete our arguments.
 pub fn completion(shell: Shell) {
-    clap_complete::generate(shell, &mut Cli::command(), "login-server", &mut io::stdout());
+    clap_complete::generate(shell, &mut command(), "login-server", &mut io::stdout());
 }
 
 /// Prints the configuration.
@@ -166,6 +175,21 @@ pub fn check_config(config: &Config) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// The command line. Every flag works everywhere; those that only matter to a server that runs do
+/// not stand in the help of commands for operators.
+fn command() -> clap::Command {
+    let command = Cli::command();
+    let irrelevant = |arg: &&Arg| ONLY_WHEN_RUNNING.contains(&arg.get_id().as_str());
+    let hidden = command.get_arguments().filter(irrelevant).map(|arg| arg.clone().hide(true));
+    let hidden: Vec<_> = hidden.collect();
+    ["launcher", "server", "completion"].into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |subcommand| subcommand.args(hidden.clone()))
+    })
+}
+
+const ONLY_WHEN_RUNNING: [&str; 5] =
+    ["listen", "public_address", "ready_file", "log_format", "log"];
 
 fn print_invitation(config: &Config, answer: &ToOperator, address_told: bool) {
     if let ToOperator::Invitation { enrollment, expires, .. } = answer {

@@ -6,7 +6,6 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
 use login_server::{
     CentralActorEnded, Config,
     cli::{self, Cli, Command},
@@ -17,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let Cli { settings, command } = Cli::parse();
+    let Cli { settings, command } = Cli::from_command_line();
     if let Some(Command::Completion { shell }) = command {
         cli::completion(shell);
         return ExitCode::SUCCESS;
@@ -34,7 +33,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("login-server: {error:#}");
-            ExitCode::from(if error.is::<CentralActorEnded>() { BUG } else { FAILED })
+            ExitCode::from(code_of(&error))
         }
     }
 }
@@ -81,6 +80,10 @@ fn start_logging(config: &Config) -> Result<(), tracing_subscriber::filter::Pars
     Ok(())
 }
 
+fn code_of(error: &anyhow::Error) -> u8 {
+    if error.is::<CentralActorEnded>() { BUG } else { FAILED }
+}
+
 fn wrong_usage(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("login-server: {error}");
     ExitCode::from(WRONG_USAGE)
@@ -89,3 +92,18 @@ fn wrong_usage(error: &dyn std::error::Error) -> ExitCode {
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 const BUG: u8 = 70;
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn a_bug_of_ours_is_told_from_what_an_operator_can_mend() {
+        assert_eq!(code_of(&CentralActorEnded.into()), 70);
+        let in_context = Err::<(), _>(CentralActorEnded).context("while serving");
+        assert_eq!(code_of(&in_context.unwrap_err()), 70);
+        assert_eq!(code_of(&io::Error::other("disk").into()), 1);
+    }
+}

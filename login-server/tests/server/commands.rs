@@ -117,3 +117,26 @@ async fn completions_are_printed() {
     let output = program(&["completion", "bash"]).await;
     assert!(stdout(&output).contains("complete -F _login__server"));
 }
+
+#[actix::test]
+async fn the_help_of_a_command_names_what_matters_to_it() {
+    let run = program(&["run", "--help"]).await;
+    assert!(stdout(&run).contains("--listen") && stdout(&run).contains("--data-dir"));
+    for arguments in [&["launcher", "list"][..], &["server", "kick"], &["completion"]] {
+        let output = program(&[arguments, &["--help"]].concat()).await;
+        assert!(stdout(&output).contains("--data-dir"), "{arguments:?}");
+        for irrelevant in ["--listen", "--ready-file", "--log-format"] {
+            assert!(!stdout(&output).contains(irrelevant), "{arguments:?}: {irrelevant}");
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let data_dir = directory.path().join("data");
+    let listen = ["--listen", "127.0.0.1:1234", "--data-dir", data_dir.to_str().unwrap()];
+    for arguments in [
+        [&["launcher", "enroll", "ours"][..], &listen].concat(),
+        [&listen, &["launcher", "enroll", "ours"][..]].concat(),
+    ] {
+        let output = program(&arguments).await;
+        assert!(stdout(&output).contains("127.0.0.1:1234"), "it counts all the same");
+    }
+}
