@@ -113,11 +113,20 @@ pub struct OpenttdConfig {
     pub landscape: Landscape,
     /// When the game begins.
     pub starting_year: Option<u32>,
+    /// Whether the world is saved every month and before a stop, and the game goes on with it when
+    /// it is started again. What is said above counts only for a new one.
+    pub keep_world: bool,
 }
 
 impl Default for OpenttdConfig {
     fn default() -> Self {
-        Self { map_size: 8, seed: None, landscape: Landscape::Temperate, starting_year: None }
+        Self {
+            map_size: 8,
+            seed: None,
+            landscape: Landscape::Temperate,
+            starting_year: None,
+            keep_world: true,
+        }
     }
 }
 

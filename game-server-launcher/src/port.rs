@@ -28,7 +28,12 @@ pub(crate) fn free_port(ip: IpAddr) -> io::Result<u16> {
     Err(last)
 }
 
-fn is_free(addr: SocketAddr) -> io::Result<()> {
+/// Whether nobody else uses this port, for TCP and UDP.
+///
+/// # Errors
+///
+/// When somebody does, or there is no such address here.
+pub(crate) fn is_free(addr: SocketAddr) -> io::Result<()> {
     let _tcp = TcpListener::bind(addr)?;
     let _udp = UdpSocket::bind(addr)?;
     Ok(())

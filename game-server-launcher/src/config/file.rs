@@ -132,6 +132,7 @@ struct OpenttdTable {
     seed: Option<u32>,
     landscape: Option<Landscape>,
     starting_year: Option<u32>,
+    keep_world: Option<bool>,
 }
 
 /// All in seconds, unless the name says otherwise.
@@ -188,6 +189,7 @@ impl OpenttdTable {
             seed: self.seed,
             landscape: self.landscape.unwrap_or(default.landscape),
             starting_year: self.starting_year,
+            keep_world: self.keep_world.unwrap_or(default.keep_world),
         })
     }
 }
@@ -268,11 +270,13 @@ mod tests {
             seed = 5
             landscape = "arctic"
             starting_year = 1990
+            keep_world = false
         "#;
         let server = parse(text).unwrap().remove(0);
         assert_eq!(server.title(), "A friendly server");
         assert_eq!(server.limits.first_pause, Duration::from_millis(500));
         assert_eq!(server.openttd.landscape, Landscape::Arctic);
+        assert!(!server.openttd.keep_world);
         let json = serde_json::to_string(&server).unwrap();
         assert_eq!(serde_json::from_str::<ServerConfig>(&json).unwrap(), server);
     }

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 /// How long a game may take for what, and how often it may crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Limits {
     /// From its start until it is ready. Then it is killed, which counts as a crash.
     pub ready_within: Duration,
@@ -41,7 +42,8 @@ pub struct Limits {
     pub silent_after: Duration,
     /// Without a sign of life for so long, it is killed, which counts as a crash.
     pub hung_after: Duration,
-    /// How long the game's own command to stop may take. Then it gets SIGTERM.
+    /// How long the game's own command to stop may take, and to save its world before that. Then
+    /// it gets SIGTERM.
     pub stop_within: Duration,
     /// How long SIGTERM may take. Then it gets SIGKILL.
     pub terminate_within: Duration,
@@ -58,7 +60,7 @@ impl Default for Limits {
             crash_window: Duration::from_secs(600),
             silent_after: Duration::from_secs(20),
             hung_after: Duration::from_secs(60),
-            stop_within: Duration::from_secs(5),
+            stop_within: Duration::from_secs(10),
             terminate_within: Duration::from_secs(10),
         }
     }
@@ -77,6 +79,8 @@ pub(crate) enum Event {
     Alive,
     /// Its process has ended, or there never was one.
     Exited(ExitCause),
+    /// It runs, and is not what was to be started.
+    Unusable(ExitCause),
     /// Time has passed.
     Tick,
 }
@@ -92,8 +96,10 @@ pub(crate) enum Effect {
     State(ServerState),
     /// Something is wrong, or (empty) nothing is any more.
     Trouble(Text<256>),
-    /// The process has ended, for this reason.
+    /// The process has ended for this reason, and nobody wanted it to.
     Report(ExitCause),
+    /// The process has ended, as it was told to.
+    Ended(ExitCause),
     /// There is no process, and there will not be one: the keeper can end.
     Over,
 }
@@ -157,6 +163,7 @@ impl Life {
             Event::Ready => self.ready(now),
             Event::Alive => self.alive(now),
             Event::Exited(cause) => self.exited(cause, now),
+            Event::Unusable(cause) => self.unusable(cause, now),
             Event::Tick => self.tick(now),
         }
     }
@@ -202,12 +209,19 @@ impl Life {
             Phase::Running { since, .. } => self.crashed(cause, self.is_stable(since, now), now),
             Phase::Killing { cause, stable, .. } => self.crashed(cause, stable, now),
             Phase::Stopping { .. } => {
-                vec![Effect::Report(cause), Effect::State(ServerState::Stopped), Effect::Over]
+                vec![Effect::Ended(cause), Effect::State(ServerState::Stopped), Effect::Over]
             }
             without_process => {
                 self.phase = without_process;
                 Vec::new()
             }
+        }
+    }
+
+    fn unusable(&mut self, cause: ExitCause, now: Instant) -> Vec<Effect> {
+        match self.phase {
+            Phase::Starting { .. } | Phase::Running { .. } => self.kill(cause, false, now),
+            _ => Vec::new(),
         }
     }
 

@@ -22,12 +22,27 @@ pub(crate) struct GameLog {
     max_bytes: u64,
     file: Option<File>,
     written: u64,
+    watch: Option<Watch>,
+}
+
+/// Somebody who waits for a line.
+#[derive(Debug)]
+struct Watch {
+    beginning: &'static str,
+    seen: oneshot::Sender<()>,
 }
 
 impl GameLog {
     /// A log at `path`, with older ones beside it.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, max_bytes: MAX_BYTES, file: None, written: 0 }
+        Self { path, max_bytes: MAX_BYTES, file: None, written: 0, watch: None }
+    }
+
+    /// Resolves when a line begins with `beginning`; with an error when none ever will.
+    pub(crate) fn watch(&mut self, beginning: &'static str) -> oneshot::Receiver<()> {
+        let (seen, receiver) = oneshot::channel();
+        self.watch = Some(Watch { beginning, seen });
+        receiver
     }
 
     /// Writes all that comes out of `output`, on a thread of its own, until it ends.
@@ -49,6 +64,10 @@ impl GameLog {
         let mut output = BufReader::new(output);
         // A game that cannot write would stop: what cannot be kept is still read.
         while let Some(line) = next_line(&mut output) {
+            if let Some(watch) = self.watch.take_if(|watch| line.starts_with(watch.beginning)) {
+                // Who does not wait any more does not have to know.
+                let _ = watch.seen.send(());
+            }
             if hides_a_secret(&line) {
                 continue;
             }
@@ -181,6 +200,20 @@ mod tests {
         assert!(files.iter().all(|file| file.metadata().unwrap().len() <= 99));
         let newest = fs::read_to_string(files[0].path()).unwrap();
         assert!(newest.ends_with("line 999\n"));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_line_hears_of_it_unless_it_is_only_quoted() {
+        for (output, expected) in [("a\nbroken: x\n", true), ("[All] ann: broken\n", false)] {
+            let dir = tempfile::tempdir().unwrap();
+            let (reader, mut writer) = io::pipe().unwrap();
+            let mut log = GameLog::new(dir.path().join("game.log"));
+            let seen = log.watch("broken");
+            let _lines = log.follow(reader).unwrap();
+            writer.write_all(output.as_bytes()).unwrap();
+            drop(writer);
+            assert_eq!(seen.await.is_ok(), expected, "{output:?}");
+        }
     }
 
     #[tokio::test]

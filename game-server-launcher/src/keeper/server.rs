@@ -15,12 +15,13 @@ use connection_handler::{
     ConnectionConfig, Drain, OutgoingConnectionHandler, Peer, PeerId, transport::tcp::TcpConnector,
 };
 use protocol::{
-    BootId, Exited, FromKeeper, GamePlayerId, Goodbye, KeeperChange, KeeperChanges, List,
-    ServerChange, ServerProperty, ServerState, Text,
+    BootId, ExitCause, Exited, FromKeeper, GamePlayerId, Goodbye, KeeperChange, KeeperChanges,
+    List, ServerChange, ServerProperty, ServerState, Text,
 };
+use rustix::process::Signal;
 use tokio::sync::oneshot;
 
-pub(crate) use self::messages::{GameEnded, Stop};
+pub(crate) use self::messages::{GameEnded, NotLoaded, Stop};
 use super::{
     admissions::{self, Admissions},
     game::GameEvent,
@@ -29,7 +30,7 @@ use super::{
         openttd::{OpenttdAdmin, OpenttdHandler, ToOpenttd},
     },
     life::{self, Life, Means},
-    openttd::World,
+    openttd::{Save, Saves, World},
     process::{Ended, Process, StartId},
     start::{self, Prepared},
 };
@@ -59,6 +60,7 @@ pub(crate) struct Keeper {
     changes: Vec<KeeperChange>,
     /// Told when the keeper has nothing left to do.
     over: Option<oneshot::Sender<Over>>,
+    saves: Saves,
     next_ping: Instant,
     ping_every: Duration,
 }
@@ -74,6 +76,9 @@ pub(crate) struct Game {
     pub(crate) world: World,
     pub(crate) admin: Option<OpenttdAdmin>,
     process: Option<Process>,
+    /// The world it goes on with, until it is ready.
+    save: Option<Save>,
+    keep_world: bool,
     connector: Option<Addr<OutgoingConnectionHandler<OpenttdHandler, Patient<TcpConnector>>>>,
 }
 
@@ -102,6 +107,7 @@ impl Keeper {
             trouble: Text::default(),
             changes: Vec::new(),
             over: Some(over),
+            saves: Saves::default(),
             next_ping: Instant::now(),
             ping_every: PING_EVERY.min(server.limits.silent_after / 4),
         }
@@ -116,6 +122,7 @@ impl Keeper {
                 life::Effect::State(state) => self.state(state),
                 life::Effect::Trouble(trouble) => self.trouble(trouble),
                 life::Effect::Report(cause) => tracing::warn!(%cause, "the game has ended"),
+                life::Effect::Ended(cause) => tracing::info!(%cause, "the game has ended"),
                 life::Effect::Over => {
                     if let Some(over) = self.over.take() {
                         self.flush();
@@ -146,6 +153,7 @@ impl Keeper {
     pub(crate) fn game_said(&mut self, event: GameEvent, now: Instant, ctx: &mut Context<Self>) {
         match event {
             GameEvent::Ready => {
+                self.world_is_good();
                 self.live(life::Event::Ready, now, ctx);
                 self.admit(admissions::Event::GameReady, now);
             }
@@ -244,10 +252,12 @@ impl Keeper {
             world: World::default(),
             admin: None,
             process: None,
+            save: None,
+            keep_world: false,
             connector: None,
         });
         let (keeper, dir) = (ctx.address(), self.dir.clone());
-        actix::spawn(start::run(start, dir, self.executable.clone(), keeper));
+        actix::spawn(start::run(start, dir, self.executable.clone(), self.saves.clone(), keeper));
     }
 
     fn end(&mut self, means: Means) {
@@ -256,7 +266,10 @@ impl Keeper {
         let Some(process) = &game.process else { return };
         match (means, &game.admin) {
             (Means::Command, Some(admin)) => {
-                game.world.quit().into_iter().for_each(|message| admin.send(message));
+                game.world
+                    .quit(game.keep_world)
+                    .into_iter()
+                    .for_each(|message| admin.send(message));
             }
             (Means::Command, None) | (Means::Terminate, _) => process.terminate(),
             (Means::Kill, _) => process.kill(),
@@ -264,8 +277,9 @@ impl Keeper {
     }
 
     fn started(&mut self, prepared: Prepared, process: Process, ctx: &mut Context<Self>) {
-        let Prepared { server, port, admin, admin_password, .. } = prepared;
-        tracing::info!(pid = process.pid(), port, "the game is started");
+        let Prepared { server, port, admin, admin_password, save, .. } = prepared;
+        let world = save.as_ref().map_or_else(|| "a new one".to_owned(), Save::name);
+        tracing::info!(pid = process.pid(), port, world, "the game is started");
         self.max_players = server.max_players.into();
         self.port = Some(port);
         self.changes.push(KeeperChange::GamePort(port));
@@ -275,6 +289,8 @@ impl Keeper {
         if let Some(game) = &mut self.game {
             game.admin_password = admin_password;
             game.process = Some(process);
+            game.save = save;
+            game.keep_world = server.openttd.keep_world;
             game.connector = Some(connect(game.start, admin, ctx));
         }
         if let Some(means) = self.end_wanted {
@@ -287,8 +303,15 @@ impl Keeper {
         for line in &last_lines {
             tracing::info!(?line, "last lines of the game");
         }
-        if let Some(connector) = self.game.take().and_then(|game| game.connector) {
-            connector.do_send(Drain { patience: Duration::ZERO });
+        if let Some(game) = self.game.take() {
+            let killed = self.end_wanted == Some(Means::Kill);
+            if let Some(save) = game.save.filter(|_| killed || is_of_the_game(&cause)) {
+                tracing::warn!(save = save.name(), "the game was not ready with it: left out");
+                self.saves.failed(save);
+            }
+            if let Some(connector) = game.connector {
+                connector.do_send(Drain { patience: Duration::ZERO });
+            }
         }
         self.change(ServerChange::AllPlayersLeft);
         self.game_process(None);
@@ -296,6 +319,27 @@ impl Keeper {
         self.tell_launcher(FromKeeper::Exited(Exited { cause: cause.clone(), last_lines }));
         self.admit(admissions::Event::GameLost, now);
         self.live(life::Event::Exited(cause), now, ctx);
+    }
+
+    fn world_is_good(&mut self) {
+        // One that is being killed may have made a new map in its place.
+        if let Some(game) = self.game.as_mut().filter(|_| self.end_wanted.is_none()) {
+            game.save = None;
+            self.saves.ready();
+        }
+    }
+
+    /// The game makes a new map in place of the world it was given.
+    fn not_loaded(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        let Some(game) = &mut self.game else { return };
+        let save = game.save.take();
+        game.keep_world = false;
+        let name = save.as_ref().map_or_else(String::new, Save::name);
+        if let Some(save) = save {
+            self.saves.failed(save);
+        }
+        let why = Text::lossy(&format!("{name} cannot be loaded"));
+        self.live(life::Event::Unusable(ExitCause::NotStarted { why }), now, ctx);
     }
 
     fn ping_game(&mut self, now: Instant) {
@@ -319,6 +363,19 @@ fn connect(
     let connector = Patient(TcpConnector { addr: admin });
     OutgoingConnectionHandler::new(OpenttdHandler { start }, connector, ctx.address(), config)
         .start()
+}
+
+/// Whether an exit says something about the world the game was given. A game that is killed by
+/// others, or could not be started, would have been so with any.
+fn is_of_the_game(cause: &ExitCause) -> bool {
+    match cause {
+        ExitCause::Code(_) => true,
+        ExitCause::Signal(signal) => ![Signal::KILL, Signal::TERM, Signal::INT]
+            .iter()
+            .any(|of_others| of_others.as_raw() == *signal),
+        ExitCause::NotStarted { .. } => false,
+        ExitCause::TooSlow | ExitCause::Hung => true,
+    }
 }
 
 /// As many lists as it takes. The first one is `fresh`, if they are.

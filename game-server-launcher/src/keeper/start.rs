@@ -7,12 +7,13 @@ use std::{
 
 use actix::{Addr, Message};
 use anyhow::{Context as _, bail};
+use tokio::sync::oneshot;
 
 use super::{
     log::GameLog,
-    openttd::StartFiles,
+    openttd::{NOT_LOADED, Save, Saves, StartFiles},
     process::{Process, Program, Running, StartId},
-    server::{GameEnded, Keeper},
+    server::{GameEnded, Keeper, NotLoaded},
 };
 use crate::{atomic_file, config::ServerConfig, instance::InstanceDir, port, secrets};
 
@@ -25,6 +26,8 @@ pub(crate) struct Prepared {
     /// Where the keeper does.
     pub(crate) admin: SocketAddr,
     pub(crate) admin_password: String,
+    /// The world it goes on with.
+    pub(crate) save: Option<Save>,
     program: Program,
 }
 
@@ -43,45 +46,68 @@ pub(crate) async fn run(
     start: StartId,
     dir: InstanceDir,
     executable: PathBuf,
+    saves: Saves,
     keeper: Addr<Keeper>,
 ) {
-    let result = begin(&dir, &executable).await;
-    let (result, running) = match result {
-        Ok((prepared, process, running)) => (Ok((Box::new(prepared), process)), Some(running)),
+    let (result, begun) = match begin(&dir, &executable, saves).await {
+        Ok((prepared, process, begun)) => (Ok((Box::new(prepared), process)), Some(begun)),
         Err(error) => (Err(error), None),
     };
     keeper.do_send(Started { start, result });
-    if let Some(running) = running {
-        let ended = running.ended().await;
+    if let Some(Begun { running, not_loaded }) = begun {
+        let ended = running.ended();
+        tokio::pin!(ended);
+        let ended = tokio::select! {
+            ended = &mut ended => ended,
+            Ok(()) = not_loaded => {
+                keeper.do_send(NotLoaded { start });
+                ended.await
+            }
+        };
         note_pid(dir, None).await;
         keeper.do_send(GameEnded { start, ended });
     }
 }
 
+/// What is to be heard of a process.
+struct Begun {
+    running: Running,
+    /// It cannot load the save it was given, and makes a new map.
+    not_loaded: oneshot::Receiver<()>,
+}
+
 async fn begin(
     dir: &InstanceDir,
     executable: &Path,
-) -> anyhow::Result<(Prepared, Process, Running)> {
+    saves: Saves,
+) -> anyhow::Result<(Prepared, Process, Begun)> {
     let of = dir.clone();
-    let prepared = tokio::task::spawn_blocking(move || prepare(&of)).await??;
-    let log = GameLog::new(dir.game_log());
+    let prepared = tokio::task::spawn_blocking(move || prepare(&of, &saves)).await??;
+    let mut log = GameLog::new(dir.game_log());
+    let not_loaded = log.watch(NOT_LOADED);
     let (process, running) = Process::spawn(&prepared.program, executable, log)
         .with_context(|| format!("cannot run {}", executable.display()))?;
     note_pid(dir.clone(), Some(process.pid())).await;
-    Ok((prepared, process, running))
+    Ok((prepared, process, Begun { running, not_loaded }))
 }
 
-fn prepare(dir: &InstanceDir) -> anyhow::Result<Prepared> {
+fn prepare(dir: &InstanceDir, saves: &Saves) -> anyhow::Result<Prepared> {
     let server = dir.server()?;
     check_program(&server)?;
     let port = game_port(dir, &server)?;
     let game = SocketAddr::new(server.bind, port);
+    port::is_free(game).with_context(|| format!("cannot use port {port}"))?;
     // OpenTTD listens for its admin port where it listens for players.
     let admin_ip = server.local_ip();
     let admin = SocketAddr::new(admin_ip, port::free_port(admin_ip)?);
     let admin_password = secrets::alphanumeric(ADMIN_PASSWORD_LENGTH);
     let game_dir = dir.game_dir();
     atomic_file::create_dir(&game_dir)?;
+    let save = if server.openttd.keep_world {
+        saves.newest(&game_dir).context("cannot look for saves")?
+    } else {
+        None
+    };
     let files = StartFiles {
         server: &server,
         dir: &game_dir,
@@ -89,9 +115,10 @@ fn prepare(dir: &InstanceDir) -> anyhow::Result<Prepared> {
         admin_port: admin.port(),
         admin_password: &admin_password,
         first_secret: &secrets::alphanumeric(ADMIN_PASSWORD_LENGTH),
+        save: save.as_ref().map(Save::path),
     };
     let program = files.write().context("cannot write the game's configuration")?;
-    Ok(Prepared { server, port, admin, admin_password, program })
+    Ok(Prepared { server, port, admin, admin_password, save, program })
 }
 
 /// A program that is missing is said so in words that help.

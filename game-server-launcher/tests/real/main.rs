@@ -9,6 +9,7 @@ mod stories {
     mod players;
     mod shim;
     mod survival;
+    mod world;
 }
 
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Tables, and a long random walk against what must always hold.
 
 use super::*;
-use Effect::{End, Over, Report, Spawn, State};
+use Effect::{End, Ended, Over, Report, Spawn, State};
 
 struct Game {
     life: Life,
@@ -111,15 +111,32 @@ fn a_game_that_gives_no_sign_of_life_is_reported_and_then_killed() {
 }
 
 #[test]
+fn a_game_that_is_not_the_wanted_one_is_killed_and_started_again() {
+    let cause = ExitCause::NotStarted { why: Text::lossy("damaged") };
+    for ready in [false, true] {
+        let mut game = Game::new();
+        game.does(Event::Start);
+        if ready {
+            game.does(Event::Ready);
+        }
+        let killed = [State(ServerState::Restarting), End(Means::Kill)];
+        assert_eq!(game.does(Event::Unusable(cause.clone())), killed);
+        assert_eq!(game.does(Event::Unusable(cause.clone())), []);
+        assert_eq!(game.does(Event::Exited(CRASH))[0], Report(cause.clone()));
+        assert_eq!(game.after(1.0), [State(ServerState::Starting), Spawn]);
+    }
+}
+
+#[test]
 fn a_game_is_stopped_by_its_command_then_by_signals() {
     let mut game = Game::running();
     assert_eq!(game.does(Event::Stop), [State(ServerState::Stopping), End(Means::Command)]);
     assert_eq!(game.does(Event::Stop), []);
-    assert_eq!(game.after(5.0), [End(Means::Terminate)]);
+    assert_eq!(game.after(10.0), [End(Means::Terminate)]);
     assert_eq!(game.after(10.0), [End(Means::Kill)]);
     assert_eq!(game.after(5.0), [End(Means::Kill)]);
     let over = game.does(Event::Exited(ExitCause::Signal(9)));
-    assert_eq!(over, [Report(ExitCause::Signal(9)), State(ServerState::Stopped), Over]);
+    assert_eq!(over, [Ended(ExitCause::Signal(9)), State(ServerState::Stopped), Over]);
     assert_eq!(game.does(Event::Start), []);
 }
 
@@ -167,6 +184,7 @@ impl Walk {
             75..80 => Event::Start,
             80..98 if self.process => Event::Exited(ExitCause::Code(random.i32(..3))),
             98 => Event::Stop,
+            99 => Event::Unusable(CRASH),
             _ => return Ok(()),
         };
         match event {

@@ -14,6 +14,8 @@ use crate::{
     keeper::process::Program,
 };
 
+use super::saves::MAX_AUTOSAVES;
+
 /// What one start of OpenTTD needs to know.
 #[derive(Debug)]
 pub(crate) struct StartFiles<'a> {
@@ -29,6 +31,8 @@ pub(crate) struct StartFiles<'a> {
     pub(crate) admin_password: &'a str,
     /// The password for players until the first real one is set: nobody knows it.
     pub(crate) first_secret: &'a str,
+    /// The world to go on with. None: a new one.
+    pub(crate) save: Option<&'a Path>,
 }
 
 impl StartFiles<'_> {
@@ -50,7 +54,9 @@ impl StartFiles<'_> {
     fn arguments(&self, file: &Path) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec!["-D".into(), self.game.to_string().into()];
         arguments.extend(["-c".into(), file.into(), "-x".into(), "-d".into(), "net=1".into()]);
-        if let Some(seed) = self.server.openttd.seed {
+        if let Some(save) = self.save {
+            arguments.extend(["-g".into(), save.into()]);
+        } else if let Some(seed) = self.server.openttd.seed {
             arguments.extend(["-G".into(), seed.to_string().into()]);
         }
         arguments
@@ -70,6 +76,7 @@ impl StartFiles<'_> {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"),
         };
+        let autosave = if settings.keep_world { "monthly" } else { "off" };
         let (port, players, size) = (game.port(), server.max_players, settings.map_size);
         let mut file = format!(
             "[misc]\ngraphicsset = OpenGFX\nsoundsset = NoSound\nmusicset = NoMusic\n\
@@ -80,7 +87,8 @@ impl StartFiles<'_> {
              client_name = server\nmax_clients = {players}\nmax_spectators = {players}\n\
              max_companies = 15\nmin_active_clients = 0\nrestart_game_year = 0\n\
              autoclean_companies = false\npause_on_join = true\nmax_join_time = 500\n\
-             [gui]\nautosave = off\npause_on_newgame = false\n\
+             [gui]\nautosave = {autosave}\nmax_num_autosaves = {MAX_AUTOSAVES}\n\
+             keep_all_autosave = false\npause_on_newgame = false\n\
              [game_creation]\nmap_x = {size}\nmap_y = {size}\nlandscape = {landscape}\n"
         );
         if let Some(year) = settings.starting_year {

@@ -2,9 +2,11 @@
 
 mod cfg;
 mod date;
+mod saves;
 mod world;
 
 pub(crate) use self::{
     cfg::{PROGRAM, StartFiles},
+    saves::{NOT_LOADED, Save, Saves},
     world::{Heard, World},
 };

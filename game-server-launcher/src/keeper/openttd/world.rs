@@ -8,7 +8,7 @@ use std::{
 
 use protocol::{GamePlayerId, JoinSecret, ServerChange, ServerProperty, Text};
 
-use super::date::Date;
+use super::{date::Date, saves::STOP_SAVE};
 use crate::keeper::{
     game::GameEvent,
     handlers::openttd::{Frequency, FromOpenttd, ToOpenttd, UpdateKind, Welcome},
@@ -137,9 +137,15 @@ impl World {
         }
     }
 
-    /// Makes it end.
-    pub(crate) fn quit(&mut self) -> Vec<ToOpenttd> {
-        self.command("quit".to_owned(), Command::Other)
+    /// Makes it end, after it has saved its world if that is kept. It writes while it goes on, and
+    /// does not end before that is done.
+    pub(crate) fn quit(&mut self, keep_world: bool) -> Vec<ToOpenttd> {
+        let mut commands = Vec::new();
+        if keep_world {
+            commands.extend(self.command(format!("save {STOP_SAVE}"), Command::Other));
+        }
+        commands.extend(self.command("quit".to_owned(), Command::Other));
+        commands
     }
 
     fn command(&mut self, line: String, command: Command) -> Vec<ToOpenttd> {

@@ -97,6 +97,24 @@ impl Handler<GameEnded> for Keeper {
     }
 }
 
+/// The game of a start cannot load the save it was given, and makes a new map.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct NotLoaded {
+    pub(crate) start: StartId,
+}
+
+impl Handler<NotLoaded> for Keeper {
+    type Result = ();
+
+    fn handle(&mut self, NotLoaded { start }: NotLoaded, ctx: &mut Context<Self>) {
+        if self.game.as_ref().is_some_and(|game| game.start == start) {
+            self.not_loaded(Instant::now(), ctx);
+            self.flush();
+        }
+    }
+}
+
 /// Lets the actor know that time passes, as a message among others.
 async fn tick(keeper: Addr<Keeper>) {
     let mut interval = tokio::time::interval(TICK);
