@@ -138,7 +138,7 @@ impl Spread {
     }
 
     fn text(self) -> String {
-        if !self.median.is_finite() {
+        if !self.max.is_finite() {
             return "-".into();
         }
         let digits = match self.max.abs() {
