@@ -2,7 +2,8 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    time::Duration,
 };
 
 use crate::secrets;
@@ -34,14 +35,31 @@ pub(crate) fn free_port(ip: IpAddr) -> io::Result<u16> {
 ///
 /// When somebody does, or there is no such address here.
 pub(crate) fn is_free(addr: SocketAddr) -> io::Result<()> {
-    let _tcp = TcpListener::bind(addr)?;
     let _udp = UdpSocket::bind(addr)?;
-    Ok(())
+    match TcpListener::bind(addr) {
+        // What is left of the connections of a game that was killed, for a minute: it does not
+        // keep the next game from listening, as games ask for the port in another way than we do.
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && !is_listening(addr) => Ok(()),
+        bound => bound.map(drop),
+    }
+}
+
+/// Whether somebody listens there. Who does not answer in time may do.
+fn is_listening(addr: SocketAddr) -> bool {
+    let ip = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let connected = TcpStream::connect_timeout(&SocketAddr::new(ip, addr.port()), ANSWERS_WITHIN);
+    !matches!(connected, Err(error) if error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 const FIRST: u16 = 20_000;
 const LAST: u16 = 32_000;
 const ATTEMPTS: usize = 100;
+/// Our own machine refuses at once.
+const ANSWERS_WITHIN: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
@@ -52,6 +70,13 @@ mod tests {
         let port = free_port([127, 0, 0, 1].into()).unwrap();
         assert!((FIRST..LAST).contains(&port));
         TcpListener::bind(("127.0.0.1", port)).unwrap();
+    }
+
+    #[test]
+    fn a_port_that_somebody_listens_on_is_not_free() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = is_free(listener.local_addr().unwrap()).unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]
