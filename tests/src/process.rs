@@ -139,10 +139,7 @@ impl Process {
 
     /// What it said lately, for whom something went wrong.
     pub fn report(&self) -> String {
-        let text = self.log_text();
-        let lines: Vec<_> = text.lines().collect();
-        let end = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n    ");
-        format!("{}: said {}\n  log:\n    {end}", self.name, self.events.seen())
+        format!("{}: said {}\n  log:\n{}", self.name, self.events.seen(), tail(&self.log))
     }
 
     /// An error, and what this process said lately.
@@ -183,6 +180,14 @@ pub fn memory_kib(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+/// The last lines of a log, indented.
+pub(crate) fn tail(log: &Path) -> String {
+    let text = read_lossy(log);
+    let lines: Vec<_> = text.lines().collect();
+    let lines = &lines[lines.len().saturating_sub(LOG_LINES)..];
+    lines.iter().map(|line| format!("    {line}\n")).collect()
 }
 
 fn read_lossy(path: &Path) -> String {

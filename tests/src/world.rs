@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::{
-    Event, OPENTTD, Process, Program, Scope, Stdio, eventually, headless_client,
+    Event, OPENTTD, Process, Program, Scope, Stdio, eventually, headless_client, process::tail,
     write_client_config,
 };
 
@@ -279,6 +279,19 @@ impl Launcher {
     /// When the ready file names no such server.
     pub fn game_address(&self, server: &str) -> Result<SocketAddr> {
         member(&self.ready["servers"][server], "game")?.parse().context("the game's address")
+    }
+
+    /// An error, and what the launcher and its keepers and games said lately.
+    pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        let mut report = format!("{error:#}\n{}", self.process.report());
+        let folders = fs::read_dir(self.data.join("servers")).into_iter().flatten().flatten();
+        let files = folders.flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten());
+        for file in files.flatten().map(|file| file.path()) {
+            if file.extension().is_some_and(|extension| extension == "log") {
+                report.push_str(&format!("\n{}:\n{}", file.display(), tail(&file)));
+            }
+        }
+        anyhow::anyhow!(report)
     }
 
     /// The process of the game itself: the one whose program is the game's.

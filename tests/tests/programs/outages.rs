@@ -98,7 +98,8 @@ fn a_killed_game_is_started_again_and_takes_players() -> Result<()> {
     let empty = |event: &Event| event.kind() == "server" && !event.has_player("ann");
     evening.list.events.wait("ann lost", WHOLE_AGAIN, empty)?;
     let left = WHOLE_AGAIN.saturating_sub(since.elapsed());
-    evening.list.events.wait("the server, ready again", left, Event::is_ready)?;
+    let ready = evening.list.events.wait("the server, ready again", left, Event::is_ready);
+    ready.map_err(|error| evening.launcher.explain(error))?;
     ensure!(evening.launcher.game_process(&evening.world)? != killed, "the killed game runs");
 
     // OpenTTD's client does not try again by itself after its server has died.
@@ -149,7 +150,8 @@ fn game_launcher_and_login_server_are_killed_one_after_the_other() -> Result<()>
         let empty = |event: &Event| event.kind() == "server" && !event.has_player("ann");
         evening.list.events.wait("ann lost", WHOLE_AGAIN, empty)?;
         let left = WHOLE_AGAIN.saturating_sub(since.elapsed());
-        evening.list.events.wait("the server, ready again", left, Event::is_ready)?;
+        let ready = evening.list.events.wait("the server, ready again", left, Event::is_ready);
+        ready.map_err(|error| evening.launcher.explain(error))?;
         evening.play_again()?;
     }
     Ok(())
