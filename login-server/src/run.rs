@@ -6,7 +6,7 @@ use accounts::{HashQueue, HashQueueConfig, SecretKey, SqliteStore};
 use actix::{Actor, Addr};
 use anyhow::Context as _;
 use connection_handler::{
-    ConnectionConfig, ConnectionHandler, Drain, Inbox, IncomingConnectionHandler, supervise,
+    ConnectionConfig, ConnectionHandler, Drain, Ended, Inbox, IncomingConnectionHandler, supervise,
     transport::{
         Listener,
         keys::Identity,
@@ -91,10 +91,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     };
     announce(&config, addr, &identity)?;
 
-    tokio::select! {
-        () = shutdown => {}
-        () = ended => return Err(CentralActorEnded.into()),
-    }
+    wanted_end(shutdown, ended).await?;
     tracing::info!("shutting down");
     if timeout(SHUTDOWN_TIMEOUT, handlers.stop(&server)).await.is_err() {
         tracing::warn!("some connections were cut off");
@@ -103,6 +100,17 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
         tracing::warn!("the store was still busy");
     }
     Ok(())
+}
+
+/// Waits until the server is to end; an error when its central actor does so by itself.
+async fn wanted_end(
+    shutdown: impl Future<Output = ()>,
+    ended: Ended,
+) -> Result<(), CentralActorEnded> {
+    tokio::select! {
+        () = shutdown => Ok(()),
+        () = ended => Err(CentralActorEnded),
+    }
 }
 
 /// What is in the data directory, and has to be there before anything else.
@@ -209,3 +217,44 @@ const GOODBYE_PATIENCE: Duration = Duration::from_secs(2);
 /// Longest the connections may take to end, and then the store: together less than the 10 s after
 /// which most supervisors kill.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(4500);
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use actix::{Context, Handler, Message};
+
+    use super::*;
+
+    struct Central;
+
+    impl Actor for Central {
+        type Context = Context<Self>;
+    }
+
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Bug;
+
+    impl Handler<Bug> for Central {
+        type Result = ();
+
+        fn handle(&mut self, _: Bug, _: &mut Context<Self>) {
+            panic!("on purpose");
+        }
+    }
+
+    #[actix::test]
+    async fn a_central_actor_that_panics_ends_the_server() {
+        let (central, ended) = supervise(Central);
+        central.do_send(Bug);
+        let end = timeout(Duration::from_secs(20), wanted_end(pending(), ended)).await;
+        assert!(matches!(end, Ok(Err(CentralActorEnded))), "{end:?}");
+    }
+
+    #[actix::test]
+    async fn a_server_that_is_told_to_end_ends_well() {
+        let (_central, ended) = supervise(Central);
+        assert!(wanted_end(ready(()), ended).await.is_ok());
+    }
+}
