@@ -115,15 +115,11 @@ impl Lobby {
                 self.register(link, request, name, password);
             }
             FromGameClient::LogIn { request, name, password } => {
-                if let Some(from) = self.may_log_in(link, request) {
-                    let what = What::Session { request, resumed: false };
-                    self.ask(link, what, Query::LogIn { name, password, from, link });
-                }
+                self.log_in(link, request, name, password);
             }
             FromGameClient::Resume { request, token } => {
                 if self.may_log_in(link, request).is_some() {
-                    let what = What::Session { request, resumed: true };
-                    self.ask(link, what, Query::Resume { token });
+                    self.ask(link, What::Resumption { request }, Query::Resume { token });
                 }
             }
             FromGameClient::LogOut { request } => self.log_out(link, request),
@@ -164,11 +160,32 @@ impl Lobby {
         password: protocol::Password,
     ) {
         let Some(from) = self.may_log_in(link, request) else { return };
-        let per_hour = self.limits.registrations_per_hour;
-        match self.registrations.count(from, per_hour, self.now.running) {
+        let (per_hour, now) = (self.limits.registrations_per_hour, self.now.running);
+        match self.registrations.check(from, per_hour, now) {
             Ok(()) => {
+                self.registrations.add(from, now);
                 let what = What::Registration { request, from };
                 self.ask(link, what, Query::Register { name, password, from, link });
+            }
+            Err(retry_after_ms) => {
+                self.refuse(link, request, Refusal::Busy { retry_after_ms });
+            }
+        }
+    }
+
+    fn log_in(
+        &mut self,
+        link: LinkId,
+        request: RequestId,
+        name: Text<64>,
+        password: protocol::Password,
+    ) {
+        let Some(from) = self.may_log_in(link, request) else { return };
+        let per_hour = self.limits.failed_logins_per_hour;
+        match self.failed_logins.check(from, per_hour, self.now.running) {
+            Ok(()) => {
+                let what = What::Login { request, from };
+                self.ask(link, what, Query::LogIn { name, password, from, link });
             }
             Err(retry_after_ms) => {
                 self.refuse(link, request, Refusal::Busy { retry_after_ms });

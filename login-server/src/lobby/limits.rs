@@ -38,6 +38,9 @@ pub struct Limits {
     /// Accounts made from one network (IPv4 /24, IPv6 /56) in an hour. Further ones are refused
     /// as `Busy`.
     pub registrations_per_hour: u32,
+    /// Logins from one network (IPv4 /24, IPv6 /56) in an hour that came to nothing: a wrong
+    /// password, or nobody waited for the answer. Further ones are refused as `Busy`.
+    pub failed_logins_per_hour: u32,
     /// Messages of a game client; `WatchServers` counts as five. Beyond it requests are
     /// refused as `Busy` and other messages are ignored; ten times beyond it is a violation.
     pub client_messages: Rate,
@@ -65,6 +68,7 @@ impl Default for Limits {
             waiting: 1024,
             sessions: 50_000,
             registrations_per_hour: 10,
+            failed_logins_per_hour: 100,
             client_messages: Rate { burst: 50, per_second: 10 },
             chat: Rate { burst: 5, per_second: 1 },
             launcher_messages: Rate { burst: 500, per_second: 200 },
@@ -132,9 +136,9 @@ impl TokenBucket {
     }
 }
 
-/// Accounts made lately, by network.
+/// How often something was done in an hour, by network.
 #[derive(Debug, Default)]
-pub(super) struct Registrations {
+pub(super) struct Tally {
     by_network: BTreeMap<Prefix, Recent>,
 }
 
@@ -144,26 +148,32 @@ struct Recent {
     count: u32,
 }
 
-impl Registrations {
-    /// Counts one from `ip`, or says after how many milliseconds the next is possible.
-    pub(super) fn count(&mut self, ip: IpAddr, per_hour: u32, now: Duration) -> Result<(), u32> {
+impl Tally {
+    /// Whether one more from `ip` is possible, or after how many milliseconds it is.
+    pub(super) fn check(&self, ip: IpAddr, per_hour: u32, now: Duration) -> Result<(), u32> {
+        let recent = self.by_network.get(&Prefix::of(ip));
+        let (since, count) = recent.map_or((now, 0), |recent| (recent.since, recent.count));
+        let left = HOUR.saturating_sub(now.saturating_sub(since));
+        if left.is_zero() || count < per_hour {
+            return Ok(());
+        }
+        Err(u32::try_from(left.as_millis()).unwrap_or(u32::MAX))
+    }
+
+    /// Counts one from `ip`.
+    pub(super) fn add(&mut self, ip: IpAddr, now: Duration) {
         let network = Prefix::of(ip);
         if self.by_network.len() >= MAX_NETWORKS && !self.by_network.contains_key(&network) {
-            return Err(RETRY_WHEN_FULL_MS);
+            self.forget_the_oldest();
         }
         let recent = self.by_network.entry(network).or_insert(Recent { since: now, count: 0 });
         if now.saturating_sub(recent.since) >= HOUR {
             *recent = Recent { since: now, count: 0 };
         }
-        if recent.count >= per_hour {
-            let left = HOUR.saturating_sub(now.saturating_sub(recent.since));
-            return Err(u32::try_from(left.as_millis()).unwrap_or(u32::MAX));
-        }
-        recent.count += 1;
-        Ok(())
+        recent.count = recent.count.saturating_add(1);
     }
 
-    /// Takes back one that came to nothing.
+    /// Takes back one that does not count after all.
     pub(super) fn take_back(&mut self, ip: IpAddr) {
         if let Some(recent) = self.by_network.get_mut(&Prefix::of(ip)) {
             recent.count = recent.count.saturating_sub(1);
@@ -174,6 +184,13 @@ impl Registrations {
     pub(super) fn tick(&mut self, now: Duration) {
         self.by_network.retain(|_, recent| now.saturating_sub(recent.since) < HOUR);
     }
+
+    fn forget_the_oldest(&mut self) {
+        let oldest = self.by_network.iter().min_by_key(|(_, recent)| recent.since);
+        if let Some(network) = oldest.map(|(network, _)| *network) {
+            self.by_network.remove(&network);
+        }
+    }
 }
 
 /// What asking for the whole list costs, in messages: its answer can be two megabytes long.
@@ -181,10 +198,9 @@ pub(super) const COST_OF_LIST: u32 = 5;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Networks remembered: a few hundred kilobytes. Who comes from yet another one waits.
+/// Networks remembered: a few hundred kilobytes. For yet another one the oldest is forgotten: who
+/// has so many networks must not keep everybody else out.
 const MAX_NETWORKS: usize = 10_000;
-
-const RETRY_WHEN_FULL_MS: u32 = 60_000;
 
 #[cfg(test)]
 mod tests {
@@ -217,12 +233,19 @@ mod tests {
         assert_eq!(taken[2], Taken::Beyond { retry_after_ms: 5001 });
     }
 
+    fn count(tally: &mut Tally, ip: &str, per_hour: u32, seconds: u64) -> bool {
+        let (ip, now) = (ip.parse().unwrap(), Duration::from_secs(seconds));
+        let may = tally.check(ip, per_hour, now).is_ok();
+        if may {
+            tally.add(ip, now);
+        }
+        may
+    }
+
     #[test]
-    fn a_network_makes_so_many_accounts_in_an_hour() {
-        let mut registrations = Registrations::default();
-        let mut count = |ip: &str, s| {
-            registrations.count(ip.parse().unwrap(), 2, Duration::from_secs(s)).is_ok()
-        };
+    fn a_network_does_it_so_often_in_an_hour() {
+        let mut tally = Tally::default();
+        let mut count = |ip, seconds| count(&mut tally, ip, 2, seconds);
         assert!(count("192.0.2.1", 0));
         assert!(count("192.0.2.2", 1));
         assert!(!count("192.0.2.3", 2));
@@ -232,12 +255,21 @@ mod tests {
     }
 
     #[test]
-    fn an_account_that_came_to_nothing_does_not_count() {
-        let mut registrations = Registrations::default();
-        let ip = [192, 0, 2, 1].into();
-        assert!(registrations.count(ip, 1, Duration::ZERO).is_ok());
-        registrations.take_back(ip);
-        assert!(registrations.count(ip, 1, Duration::ZERO).is_ok());
-        assert!(registrations.count(ip, 1, Duration::ZERO).is_err());
+    fn what_came_to_nothing_does_not_count() {
+        let mut tally = Tally::default();
+        assert!(count(&mut tally, "192.0.2.1", 1, 0));
+        tally.take_back([192, 0, 2, 1].into());
+        assert!(count(&mut tally, "192.0.2.1", 1, 0));
+        assert!(!count(&mut tally, "192.0.2.1", 1, 0));
+    }
+
+    #[test]
+    fn who_has_many_networks_keeps_nobody_else_out() {
+        let mut tally = Tally::default();
+        for n in 0..=MAX_NETWORKS as u32 {
+            let ip = std::net::Ipv4Addr::from(n << 8).to_string();
+            assert!(count(&mut tally, &ip, 1, 1), "{ip}");
+        }
+        assert_eq!(tally.by_network.len(), MAX_NETWORKS);
     }
 }

@@ -41,7 +41,7 @@ pub use self::{
     view::View,
 };
 use self::{
-    clients::Client, joining::Admissions, launchers::LauncherLink, limits::Registrations,
+    clients::Client, joining::Admissions, launchers::LauncherLink, limits::Tally,
     sessions::Session, waiting::Waiting,
 };
 
@@ -61,7 +61,8 @@ pub struct Lobby {
     servers: ServerList,
     waiting: Waiting,
     admissions: Admissions,
-    registrations: Registrations,
+    registrations: Tally,
+    failed_logins: Tally,
     pings: u64,
     effects: Vec<Effect>,
 }
@@ -81,7 +82,8 @@ impl Lobby {
             servers: ServerList::default(),
             waiting: Waiting::default(),
             admissions: Admissions::default(),
-            registrations: Registrations::default(),
+            registrations: Tally::default(),
+            failed_logins: Tally::default(),
             pings: 0,
             effects: Vec::new(),
         }
@@ -119,6 +121,7 @@ impl Lobby {
         let events = self.servers.tick(self.now.running, self.limits.launcher_grace);
         self.announce(events);
         self.registrations.tick(self.now.running);
+        self.failed_logins.tick(self.now.running);
     }
 
     fn shut_down(&mut self) {

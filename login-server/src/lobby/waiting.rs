@@ -25,8 +25,10 @@ struct Waiter {
 pub(super) enum What {
     /// A session, for a request to register.
     Registration { request: RequestId, from: IpAddr },
-    /// A session, for any other request.
-    Session { request: RequestId, resumed: bool },
+    /// A session, for a password.
+    Login { request: RequestId, from: IpAddr },
+    /// A session, for its token.
+    Resumption { request: RequestId },
     /// The end of one.
     LogOut { request: RequestId },
     /// Who a launcher is.
@@ -44,10 +46,10 @@ impl Waiting {
         self.by_ticket.values().filter(|waiter| waiter.link == link).count()
     }
 
-    /// From now on nobody waits for what `link` has asked. Returns what need not be done then.
-    fn forget(&mut self, link: LinkId) -> Vec<Ticket> {
+    /// From now on nobody waits for what `link` has asked: which is returned.
+    fn forget(&mut self, link: LinkId) -> Vec<(Ticket, What)> {
         let forgotten = self.by_ticket.extract_if(.., |_, waiter| waiter.link == link);
-        forgotten.filter(|(_, waiter)| waiter.what.is_for_its_answer()).map(|(t, _)| t).collect()
+        forgotten.map(|(ticket, waiter)| (ticket, waiter.what)).collect()
     }
 }
 
@@ -57,7 +59,7 @@ impl What {
     /// wanted all the same.
     fn is_for_its_answer(self) -> bool {
         match self {
-            Self::Registration { .. } | Self::Session { .. } => true,
+            Self::Registration { .. } | Self::Login { .. } | Self::Resumption { .. } => true,
             Self::LogOut { .. } | Self::Launcher { .. } | Self::Enrollment { .. } => false,
         }
     }
@@ -75,8 +77,15 @@ impl Lobby {
 
     /// From now on `link` waits for nothing.
     pub(super) fn forget_waiting(&mut self, link: LinkId) {
-        let abandoned = self.waiting.forget(link);
-        self.effects.extend(abandoned.into_iter().map(Effect::Abandon));
+        for (ticket, what) in self.waiting.forget(link) {
+            // It has begun, and may be repeated: that counts as much as a wrong password.
+            if let What::Login { from, .. } = what {
+                self.failed_logins.add(from, self.now.running);
+            }
+            if what.is_for_its_answer() {
+                self.effects.push(Effect::Abandon(ticket));
+            }
+        }
     }
 
     /// The store has answered. Late and second answers find nobody who waits.
@@ -105,8 +114,11 @@ impl Lobby {
             (What::Registration { request, .. }, Answer::Session(session)) => {
                 self.logged_in(link, request, session, false);
             }
-            (What::Session { request, resumed }, Answer::Session(session)) => {
-                self.logged_in(link, request, session, resumed);
+            (What::Login { request, .. }, Answer::Session(session)) => {
+                self.logged_in(link, request, session, false);
+            }
+            (What::Resumption { request }, Answer::Session(session)) => {
+                self.logged_in(link, request, session, true);
             }
             (What::LogOut { request }, Answer::LoggedOut) => self.logged_out(link, request),
             (What::Launcher { key } | What::Enrollment { key }, Answer::Launcher(name)) => {
@@ -131,7 +143,13 @@ impl Lobby {
                 }
                 self.refuse(link, request, reason);
             }
-            What::Session { request, .. } | What::LogOut { request } => {
+            What::Login { request, from } => {
+                if reason == Refusal::WrongNameOrPassword {
+                    self.failed_logins.add(from, self.now.running);
+                }
+                self.refuse(link, request, reason);
+            }
+            What::Resumption { request } | What::LogOut { request } => {
                 self.refuse(link, request, reason);
             }
             What::Launcher { .. } | What::Enrollment { .. } => {

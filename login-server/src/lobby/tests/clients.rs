@@ -260,3 +260,32 @@ fn who_hangs_up_leaves_no_password_to_be_checked() {
     bench.says(link, FromGameClient::LogOut { request: REQUEST });
     assert_eq!(bench.gone(link), [], "a logout is done all the same");
 }
+
+#[test]
+fn passwords_are_not_guessed_without_end() {
+    let limits = Limits { failed_logins_per_hour: 2, ..Default::default() };
+    let mut bench = Bench::with(limits);
+    let wrong = || Answer::Refused(Refusal::WrongNameOrPassword);
+    for id in 0..5 {
+        bench.logged_in(id);
+    }
+    let waiting: Vec<_> = (0..5).map(|_| bench.greeted()).collect();
+    let asked: Vec<_> = waiting.iter().map(|link| bench.says(*link, log_in())).collect();
+    assert!(asked.iter().all(|asked| summary(asked) == "ask LogIn"), "many may try at once");
+    for (asked, id) in asked.iter().zip(10..) {
+        bench.answer(asked, session(id));
+    }
+    let link = bench.greeted();
+    let asked = bench.says(link, log_in());
+    assert_eq!(summary(&bench.answer(&asked, wrong())), "refused WrongNameOrPassword");
+    // Who hangs up before the answer has guessed all the same.
+    bench.says(link, log_in());
+    bench.gone(link);
+    let link = bench.greeted();
+    assert_eq!(summary(&bench.says(link, log_in())), "refused Busy");
+    assert_eq!(summary(&bench.says(link, resume())), "ask Resume", "a token is not guessed");
+    bench.gone(link);
+    bench.pass(Duration::from_secs(3600));
+    let link = bench.greeted();
+    assert_eq!(summary(&bench.says(link, log_in())), "ask LogIn");
+}
