@@ -1,17 +1,31 @@
 //! The list of game servers: what launchers report, and what watchers were shown of it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use protocol::{List, Reachable, ServerEvent, ServerEvents, ServerId, ServerState, Text};
 
-use super::{LauncherKey, view::View};
+use super::{
+    LauncherKey,
+    limits::{Rate, Taken, TokenBucket},
+    view::View,
+};
 
 /// Most servers of one launcher. Further ones are left out.
 pub(super) const MAX_SERVERS_PER_LAUNCHER: usize = 64;
 
 /// Most events that describe the whole list, some 2 MiB at the very most: a snapshot has to fit
-/// into the outgoing queue of a watcher. What is beyond is left out until there is room again.
+/// into the outgoing queue of a watcher. What is beyond is left out until it is reported again.
 pub(super) const MAX_SIZE: usize = 16 * 1024;
+
+/// Most of these events that describe servers of one launcher: nobody fills the list alone.
+pub(super) const MAX_SIZE_OF_LAUNCHER: usize = MAX_SIZE / 4;
+
+/// Events about the servers of one launcher that watchers are told: all of them when it comes, then
+/// more than 64 games need. What is beyond is told later, as far as it is still so.
+const CHANGES: Rate = Rate { burst: MAX_SIZE_OF_LAUNCHER as u32, per_second: 200 };
 
 /// Every game server there is.
 ///
@@ -46,6 +60,11 @@ struct Launcher {
     state: Listing,
     servers: BTreeMap<ServerId, View>,
     places: BTreeMap<ServerId, Reachable>,
+    /// Events that describe what is shown of it.
+    size: usize,
+    changes: TokenBucket,
+    /// Servers that may be shown otherwise than they were reported.
+    unpublished: BTreeSet<ServerId>,
 }
 
 #[derive(Debug)]
@@ -96,6 +115,9 @@ impl ServerList {
             state: Listing::Awaited { since: now },
             servers: BTreeMap::new(),
             places: BTreeMap::new(),
+            size: 0,
+            changes: TokenBucket::new(CHANGES, now),
+            unpublished: BTreeSet::new(),
         });
         if !matches!(launcher.state, Listing::Lost { .. }) {
             launcher.state = Listing::Awaited { since: now };
@@ -144,7 +166,7 @@ impl ServerList {
             Listing::Complete => (&mut launcher.servers, true),
         };
         let mut reported = Reported::default();
-        let mut touched: Vec<ServerId> = Vec::new();
+        let mut touched = BTreeSet::new();
         for event in report.events {
             let server = id(&event);
             match collect(servers, event) {
@@ -155,15 +177,14 @@ impl ServerList {
             if others && servers.remove(&server).is_some() {
                 reported.foreign += 1;
             }
-            if touched.last() != Some(&server) && !touched.contains(&server) {
-                touched.push(server);
-            }
+            touched.insert(server);
         }
         if complete {
-            touched.into_iter().for_each(|server| self.publish(key, server, &mut reported));
+            launcher.unpublished.append(&mut touched);
         } else if last {
-            self.complete(key, &mut reported);
+            self.complete(key);
         }
+        self.publish_some(key, now, &mut reported);
         Ok(reported)
     }
 
@@ -194,46 +215,63 @@ impl ServerList {
                     events.extend(self.lost(key, now));
                 }
                 Listing::Begun { since, .. } if over(since, LISTING_TIMEOUT) => {
-                    let mut reported = Reported::default();
-                    self.complete(key, &mut reported);
-                    events.extend(reported.events);
+                    self.complete(key);
                 }
                 Listing::Lost { .. }
                 | Listing::Awaited { .. }
                 | Listing::Begun { .. }
                 | Listing::Complete => {}
             }
+            let mut reported = Reported::default();
+            self.publish_some(key, now, &mut reported);
+            events.extend(reported.events);
         }
         events
     }
 
     /// The list that has begun is all there is.
-    fn complete(&mut self, key: LauncherKey, reported: &mut Reported) {
+    fn complete(&mut self, key: LauncherKey) {
         let Some(launcher) = self.launchers.get_mut(&key) else { return };
         let Listing::Begun { servers, .. } = &mut launcher.state else { return };
         let mut listed = std::mem::take(servers);
         std::mem::swap(&mut launcher.servers, &mut listed);
         launcher.state = Listing::Complete;
-        let before = listed.keys();
-        let all: Vec<_> = before.chain(launcher.servers.keys()).copied().collect();
-        all.into_iter().for_each(|server| self.publish(key, server, reported));
+        launcher.unpublished.extend(listed.keys().chain(launcher.servers.keys()));
+    }
+
+    /// Shows what a launcher has reported, as far as its rate goes.
+    fn publish_some(&mut self, key: LauncherKey, now: Duration, reported: &mut Reported) {
+        while let Some(launcher) = self.launchers.get_mut(&key)
+            && launcher.changes.take_many(0, now) == Taken::Within
+            && let Some(server) = launcher.unpublished.pop_first()
+        {
+            let before = reported.events.len();
+            self.publish(key, server, reported);
+            let told = u32::try_from(reported.events.len() - before).unwrap_or(u32::MAX);
+            if let Some(launcher) = self.launchers.get_mut(&key) {
+                launcher.changes.take_many(told, now);
+            }
+        }
     }
 
     /// Shows a server as it was reported.
     fn publish(&mut self, key: LauncherKey, server: ServerId, reported: &mut Reported) {
-        let Some(launcher) = self.launchers.get(&key) else { return };
+        let Some(launcher) = self.launchers.get_mut(&key) else { return };
         let Some(view) = launcher.servers.get(&server) else {
             return self.hide(key, server, &mut reported.events);
         };
         let unreachable = matches!(launcher.state, Listing::Lost { .. });
         let unreachable = unreachable.then(|| view.in_state(ServerState::Unreachable));
         let target = unreachable.as_ref().unwrap_or(view);
+        let is_full =
+            |all: usize, of_launcher| all >= MAX_SIZE || of_launcher >= MAX_SIZE_OF_LAUNCHER;
         if !self.shown.contains_key(&server) {
-            if self.size >= MAX_SIZE {
+            if is_full(self.size, launcher.size) {
                 reported.left_out += 1;
                 return;
             }
             self.size += 1;
+            launcher.size += 1;
             self.shown.insert(server, Shown { launcher: key, view: View::default() });
             reported.events.push(ServerEvent::Appeared { server });
         }
@@ -241,13 +279,14 @@ impl ServerList {
             return;
         };
         for change in shown.view.changes_to(target) {
-            if self.size >= MAX_SIZE && shown.view.grows_with(&change) {
+            if is_full(self.size, launcher.size) && shown.view.grows_with(&change) {
                 reported.left_out += 1;
                 continue;
             }
             let before = shown.view.size();
             shown.view.apply(&change);
             self.size = self.size - before + shown.view.size();
+            launcher.size = launcher.size - before + shown.view.size();
             reported.events.push(ServerEvent::Changed { server, change });
         }
     }
@@ -257,6 +296,9 @@ impl ServerList {
             && let Some(shown) = self.shown.remove(&server)
         {
             self.size -= shown.view.size();
+            if let Some(launcher) = self.launchers.get_mut(&key) {
+                launcher.size -= shown.view.size();
+            }
             events.push(ServerEvent::Disappeared { server });
         }
     }

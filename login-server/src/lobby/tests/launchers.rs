@@ -236,10 +236,15 @@ fn a_launcher_has_so_many_servers_and_no_more() {
 #[test]
 fn no_message_of_the_list_exceeds_64_kib() {
     let mut bench = Bench::new();
-    let launcher = bench.enrolled(1);
+    let mut launcher = LinkId(0);
     let wide = "\u{10FFFF}".repeat(16);
-    for server in (u64::MAX - 63)..=u64::MAX {
-        let server = ServerId(server);
+    for n in 0..64 {
+        // No launcher has more than a quarter of the list.
+        let fresh = n % 16 == 0;
+        if fresh {
+            launcher = bench.enrolled(n);
+        }
+        let server = ServerId(u64::MAX - 63 + u64::from(n));
         let mut events = vec![ServerEvent::Appeared { server }];
         events.extend((0..16).map(|n| {
             let key = Text::lossy(&format!("{n:032}"));
@@ -249,7 +254,6 @@ fn no_message_of_the_list_exceeds_64_kib() {
             let (player, name) = (GamePlayerId(u32::MAX - n), Text::lossy(&wide));
             ServerEvent::Changed { server, change: ServerChange::PlayerEntered { player, name } }
         }));
-        let fresh = server == ServerId(u64::MAX - 63);
         let report = ServerEvents { fresh, events: List::first_of(events) };
         bench.reports(launcher, FromLauncher::Servers(report));
         bench.pass(Duration::from_secs(if fresh { 5 } else { 0 }));
@@ -390,4 +394,55 @@ fn an_enrolment_that_fails_ends_the_connection() {
     bench.answer(&asked, Answer::NoLauncher);
     let asked = bench.reports(link, enroll());
     assert_eq!(summary(&bench.answer(&asked, Answer::NoLauncher)), "goodbye EnrollmentRefused");
+}
+
+/// A server with as much as is shown of one: 256 events.
+fn big_server(server: ServerId, name: &str, fresh: bool) -> FromLauncher {
+    let mut events = vec![ServerEvent::Appeared { server }];
+    events.extend((0..255).map(|n| {
+        let change =
+            ServerChange::PlayerEntered { player: GamePlayerId(n), name: Text::lossy(name) };
+        ServerEvent::Changed { server, change }
+    }));
+    FromLauncher::Servers(ServerEvents { fresh, events: List::first_of(events) })
+}
+
+#[test]
+fn one_launcher_does_not_fill_the_list_alone() {
+    let mut bench = Bench::new();
+    let greedy = bench.enrolled(1);
+    for n in 0..64 {
+        bench.reports(greedy, big_server(ServerId(n), "x", n == 0));
+        bench.pass(Duration::from_secs(5));
+        bench.reports(greedy, FromLauncher::Pong { nonce: 1 });
+    }
+    assert_eq!(bench.lobby.servers().iter().count(), 16, "its share");
+    let watcher = bench.logged_in(1);
+    bench.says(watcher, FromGameClient::WatchServers);
+    let modest = bench.enrolled(2);
+    let effects = bench.reports(modest, FromLauncher::Servers(whole_list(&[ServerId(1000)])));
+    assert_eq!(told(&effects), whole_list(&[ServerId(1000)]).events.to_vec());
+}
+
+#[test]
+fn a_launcher_that_floods_the_list_is_told_of_at_a_rate_and_right_in_the_end() {
+    let mut bench = Bench::new();
+    let watcher = bench.logged_in(1);
+    bench.says(watcher, FromGameClient::WatchServers);
+    let launcher = bench.enrolled(1);
+    bench.reports(launcher, big_server(SERVER, "first", true));
+    bench.reports(
+        launcher,
+        FromLauncher::Servers(ServerEvents { fresh: false, events: List::default() }),
+    );
+    let mut heard = 0;
+    for n in 0..200 {
+        let effects = bench.reports(launcher, big_server(SERVER, &n.to_string(), false));
+        heard += told(&effects).len();
+    }
+    assert!((3000..5000).contains(&heard), "{heard} events of 51200");
+    let later = told(&bench.pass(Duration::from_secs(10)));
+    assert!(later.len() <= 512, "{} events", later.len());
+    let (_, view) = bench.lobby.servers().get(SERVER).unwrap();
+    assert!(view.players().all(|(_, name)| name.as_str() == "199"), "{view:?}");
 }
