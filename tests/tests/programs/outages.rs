@@ -125,7 +125,9 @@ fn a_killed_login_server_is_told_everything_again_and_the_player_stays_in_the_ga
     evening.demand_whole(since)?;
     evening.demand_same_game(before)?;
 
+    // She is on the server again a moment after she is connected again.
     evening.game.events.kind("reconnected", STARTS)?;
+    evening.game.events.kind("joined", STARTS)?;
     let text = "still here";
     evening.game.say(text)?;
     evening.game.events.wait("her own words", STARTS, |event| event.says(text))?;
