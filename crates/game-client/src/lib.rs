@@ -5,9 +5,9 @@
 //! interface; the `gatehouse` command in this package is one.
 //!
 //! ```no_run
-//! # async fn play(pin: connection_handler::transport::keys::KeyFingerprint) -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn play(pin: game_client::KeyFingerprint) -> Result<(), Box<dyn std::error::Error>> {
 //! use game_client::{ClientConfig, ServerList, Session, SessionEvent};
-//! use protocol::{Password, Text};
+//! use game_client::protocol::{Password, Text};
 //!
 //! let config = ClientConfig::new("play.example:9000", pin.into());
 //! let password = Password(Text::parse("correct horse battery staple")?);
@@ -38,6 +38,9 @@ mod probe;
 mod server_list;
 mod session;
 mod wire;
+
+pub use connection_handler::transport::keys::{KeyFingerprint, Trust};
+pub use protocol;
 
 pub use crate::{
     client::{Client, Event, Events},

@@ -133,6 +133,8 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
+        // Until then it may still take connections.
+        let _ = self.child.wait();
     }
 }
 

@@ -38,8 +38,6 @@ pub(super) struct Driver<R, W> {
 
 /// What the answer to a ping means.
 enum OnPong {
-    /// The server lives.
-    Alive,
     /// It took this long.
     Measured(oneshot::Sender<Duration>),
     /// The message before it was not refused.
@@ -125,7 +123,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
             return Err(ConnectionLost::Silent);
         }
         self.pinged = true;
-        self.ping(OnPong::Alive);
+        // Any word will do: nobody waits for this pong.
+        let nonce = self.next_nonce();
+        self.writer.queue(&FromGameClient::Ping { nonce });
         Ok(())
     }
 
@@ -210,10 +210,15 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
     }
 
     fn ping(&mut self, on_pong: OnPong) {
-        let nonce = self.next_nonce;
-        self.next_nonce = nonce.wrapping_add(1);
+        let nonce = self.next_nonce();
         self.pings.insert(nonce, (Instant::now(), on_pong));
         self.writer.queue(&FromGameClient::Ping { nonce });
+    }
+
+    fn next_nonce(&mut self) -> u64 {
+        let nonce = self.next_nonce;
+        self.next_nonce = nonce.wrapping_add(1);
+        nonce
     }
 
     fn pong(&mut self, nonce: u64) -> Result<(), ConnectionLost> {
@@ -230,7 +235,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
                 let _ = reply.send(sent.elapsed());
             }
             Some((_, OnPong::Heard(request))) => self.answer(request, Ok(Answer::Heard)),
-            Some((_, OnPong::Alive)) | None => {}
+            None => {}
         }
     }
 
@@ -240,7 +245,6 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
             self.requests.retain(|_, reply| !reply.is_closed());
             let requests = &self.requests;
             self.pings.retain(|_, (_, on_pong)| match on_pong {
-                OnPong::Alive => true,
                 OnPong::Measured(reply) => !reply.is_closed(),
                 OnPong::Heard(request) => requests.contains_key(request),
             });
