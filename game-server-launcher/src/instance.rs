@@ -145,17 +145,6 @@ impl InstanceDir {
         }
     }
 
-    /// Waits until no keeper lives. Blocks.
-    ///
-    /// # Errors
-    ///
-    /// Those of the file system.
-    pub(crate) fn wait_for_lock(&self) -> io::Result<File> {
-        let lock = self.lock_file()?;
-        lock.lock()?;
-        Ok(lock)
-    }
-
     fn lock_file(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);

@@ -16,12 +16,20 @@ mod process;
 mod server;
 mod start;
 
-use std::{fs, io, path::PathBuf, time::Duration};
+use std::{
+    fs, io,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use actix::Actor;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use connection_handler::{ConnectionConfig, Drain, IncomingConnectionHandler};
-use tokio::{net::UnixListener, sync::oneshot, time::timeout};
+use tokio::{
+    net::UnixListener,
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 
 pub(crate) use self::start::check_program;
 use self::{
@@ -77,14 +85,16 @@ pub async fn run(
 
 /// Waits for a moment: a launcher may be looking whether somebody holds the lock.
 async fn lock(dir: &InstanceDir) -> anyhow::Result<fs::File> {
-    let waiting = {
-        let dir = dir.clone();
-        tokio::task::spawn_blocking(move || dir.wait_for_lock())
-    };
     let path = dir.path().display();
-    let lock = timeout(LOCK_WITHIN, waiting).await;
-    let lock = lock.with_context(|| format!("another keeper has {path}"))?;
-    lock?.with_context(|| format!("cannot lock {path}"))
+    let until = Instant::now() + LOCK_WITHIN;
+    loop {
+        // Asked again and again: a thread that waits for the lock could not be stopped.
+        match dir.try_lock().with_context(|| format!("cannot lock {path}"))? {
+            Some(lock) => return Ok(lock),
+            None if Instant::now() >= until => bail!("another keeper has {path}"),
+            None => sleep(LOCK_AGAIN_AFTER).await,
+        }
+    }
 }
 
 /// Whoever holds the lock owns the socket: one that exists is left over.
@@ -98,4 +108,5 @@ fn listen(dir: &InstanceDir) -> io::Result<UnixListener> {
 }
 
 const LOCK_WITHIN: Duration = Duration::from_secs(2);
+const LOCK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 const GOODBYE_WITHIN: Duration = Duration::from_secs(2);

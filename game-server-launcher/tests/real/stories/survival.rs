@@ -100,6 +100,20 @@ async fn a_login_server_that_is_gone_is_told_everything_when_it_is_back() {
 }
 
 #[actix::test]
+async fn a_second_keeper_of_a_game_ends_by_itself() {
+    let (_login, launcher) = ready().await;
+    let game = launcher.pid("pid");
+    let mut keeper = tokio::process::Command::new(env!("CARGO_BIN_EXE_game-server-launcher"));
+    keeper.arg("keeper").arg("--dir").arg(launcher.data_dir().join("servers/one"));
+    let output = keeper.kill_on_drop(true).output();
+    let output = tokio::time::timeout(Duration::from_secs(10), output).await;
+    let output = output.expect("it ends").unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another keeper has"));
+    assert_eq!(launcher.pid("pid"), game);
+}
+
+#[actix::test]
 async fn sigterm_stops_the_games_too() {
     let (mut login, mut launcher) = ready().await;
     let (game, keeper) = (launcher.pid("pid"), launcher.pid("keeper_pid"));
