@@ -461,7 +461,7 @@ impl Player {
             let what = format!("{} in the game", self.name);
             match list.events.wait(&what, ENTERS_WITHIN, |event| event.has_player(&self.name)) {
                 Ok(_) => return Ok((game, joined)),
-                Err(_) if attempts < 3 && !game.log_text().contains("Connected to") => {
+                Err(_) if attempts < 3 && !has_connected(&game.log_text()) => {
                     game.stop(ANSWERS_WITHIN)?;
                 }
                 Err(error) => return Err(game.explain(error)),
@@ -477,6 +477,11 @@ impl Player {
     pub fn watch(&self, world: &World) -> Result<Process> {
         self.start(world, &["servers", "--watch"])
     }
+}
+
+/// Whether the last game client of a log, which has those before it too, got a connection.
+fn has_connected(log: &str) -> bool {
+    log.rsplit("Starting network").next().is_some_and(|last| last.contains("Connected to"))
 }
 
 fn as_strs(words: &[String]) -> Vec<&str> {
