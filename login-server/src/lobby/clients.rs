@@ -161,7 +161,9 @@ impl Lobby {
     ) {
         let Some(from) = self.may_log_in(link, request) else { return };
         let (per_hour, now) = (self.limits.registrations_per_hour, self.now.running);
-        match self.registrations.check(from, per_hour, now) {
+        let guesses = self.limits.failed_logins_per_hour;
+        let may = self.registrations.check(from, per_hour, now);
+        match may.and_then(|()| self.failed_logins.check(from, guesses, now)) {
             Ok(()) => {
                 self.registrations.add(from, now);
                 let what = What::Registration { request, from };

@@ -24,6 +24,8 @@ pub(super) struct LauncherLink {
     messages: TokenBucket,
     /// Servers of others it has claimed.
     foreign: u32,
+    /// The log says already that not all of its servers are shown.
+    left_out: bool,
 }
 
 /// How far it has come.
@@ -58,7 +60,8 @@ impl Lobby {
     ) {
         let messages = TokenBucket::new(self.limits.launcher_messages, self.now.running);
         let state = State::Connected;
-        let launcher = LauncherLink { from, pulse: None, key, state, messages, foreign: 0 };
+        let launcher =
+            LauncherLink { from, pulse: None, key, state, messages, foreign: 0, left_out: false };
         self.launchers.insert(link, launcher);
     }
 
@@ -236,7 +239,8 @@ impl Lobby {
         let Ok(reported) = self.servers.report(key, report, self.now.running) else {
             return self.violation(link, "the first list of servers is a fresh one");
         };
-        if reported.left_out > 0 {
+        if reported.left_out > 0 && !launcher.left_out {
+            launcher.left_out = true;
             tracing::info!(
                 link = link.0,
                 facts = reported.left_out,

@@ -39,7 +39,8 @@ pub struct Limits {
     /// as `Busy`.
     pub registrations_per_hour: u32,
     /// Logins from one network (IPv4 /24, IPv6 /56) in an hour that came to nothing: a wrong
-    /// password, or nobody waited for the answer. Further ones are refused as `Busy`.
+    /// password, or nobody waited for the answer; and registrations of a name that is taken.
+    /// Further logins and registrations are refused as `Busy`.
     pub failed_logins_per_hour: u32,
     /// Messages of a game client; `WatchServers` counts as five. Beyond it requests are
     /// refused as `Busy` and other messages are ignored; ten times beyond it is a violation.

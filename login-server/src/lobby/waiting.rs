@@ -141,6 +141,10 @@ impl Lobby {
                 if reason != Refusal::Unavailable {
                     self.registrations.take_back(from);
                 }
+                // Trying out names tells which there are, as a login does not.
+                if reason == Refusal::NameTaken {
+                    self.failed_logins.add(from, self.now.running);
+                }
                 self.refuse(link, request, reason);
             }
             What::Login { request, from } => {

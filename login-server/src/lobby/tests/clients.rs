@@ -289,3 +289,17 @@ fn passwords_are_not_guessed_without_end() {
     let link = bench.greeted();
     assert_eq!(summary(&bench.says(link, log_in())), "ask LogIn");
 }
+
+#[test]
+fn names_are_not_tried_out_without_end() {
+    let limits = Limits { failed_logins_per_hour: 3, ..Default::default() };
+    let mut bench = Bench::with(limits);
+    let link = bench.greeted();
+    for _ in 0..3 {
+        let asked = bench.says(link, register());
+        let effects = bench.answer(&asked, Answer::Refused(Refusal::NameTaken));
+        assert_eq!(summary(&effects), "refused NameTaken");
+    }
+    assert_eq!(summary(&bench.says(link, register())), "refused Busy");
+    assert_eq!(summary(&bench.says(link, log_in())), "refused Busy");
+}
