@@ -17,6 +17,7 @@ pub mod keeper;
 mod listing;
 mod login;
 mod patient;
+mod pidfd;
 mod port;
 mod run;
 mod secrets;

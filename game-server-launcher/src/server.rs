@@ -12,19 +12,21 @@ use std::{
 
 use actix::{Actor as _, Addr, AsyncContext as _, Context};
 use connection_handler::{ConnectionConfig, Drain, OutgoingConnectionHandler, Peer as _};
+use rustix::process::Signal;
 use tokio::sync::oneshot;
 
-pub(crate) use self::messages::{Leave, Ports, Stop};
+pub(crate) use self::messages::{KeeperProcess, Leave, Ports, Stop};
 use self::{
     keepers::{Keepers, lives, spawn},
     messages::{Ended, Seen},
 };
 use crate::{
     config::ServerName,
-    handlers::keeper::{KeeperConnector, KeeperHandler},
+    handlers::keeper::{IntroducingConnector, KeeperConnector, KeeperHandler},
     instance::InstanceDir,
     login::LoginLink,
     patient::Patient,
+    pidfd::ProcessHandle,
     supervisor::{Effect, Event, KeeperEvent, Supervisor},
 };
 
@@ -41,6 +43,8 @@ pub(crate) struct Launcher {
     /// What keeps connecting to a keeper, while there is one.
     connectors: HashMap<ServerName, Addr<KeeperConnections>>,
     pub(crate) keepers: Keepers,
+    /// Keepers as processes, to kill one that hangs.
+    processes: HashMap<ServerName, ProcessHandle>,
     pub(crate) login: LoginLink,
     /// Told once every server is known.
     known: Option<oneshot::Sender<()>>,
@@ -50,7 +54,7 @@ pub(crate) struct Launcher {
     login_at: Option<Instant>,
 }
 
-type KeeperConnections = OutgoingConnectionHandler<KeeperHandler, Patient<KeeperConnector>>;
+type KeeperConnections = OutgoingConnectionHandler<KeeperHandler, Patient<IntroducingConnector>>;
 
 impl Launcher {
     pub(crate) fn new(
@@ -67,6 +71,7 @@ impl Launcher {
             looking: HashSet::new(),
             connectors: HashMap::new(),
             keepers: Keepers::default(),
+            processes: HashMap::new(),
             login,
             known: Some(known),
             stopped: None,
@@ -83,6 +88,12 @@ impl Launcher {
                 Effect::ToKeeper(name, message) => {
                     if let Some(keeper) = self.keepers.get(&name) {
                         keeper.send(message);
+                    }
+                }
+                Effect::KillKeeper(name) => {
+                    tracing::error!(server = %name, "the keeper hangs: killed, with its game");
+                    if let Some(process) = self.processes.get(&name) {
+                        process.signal(Signal::KILL);
                     }
                 }
                 Effect::ToLoginServer(message) => self.login.send(message),
@@ -124,8 +135,11 @@ impl Launcher {
         self.looking.remove(&name);
         if lives {
             self.connect(&name, ctx);
-        } else if let Some(connections) = self.connectors.remove(&name) {
-            connections.do_send(Drain { patience: Duration::ZERO });
+        } else {
+            self.processes.remove(&name);
+            if let Some(connections) = self.connectors.remove(&name) {
+                connections.do_send(Drain { patience: Duration::ZERO });
+            }
         }
         let event = if lives { KeeperEvent::Lives } else { KeeperEvent::Absent };
         self.apply(Event::Keeper(name, event), ctx);
@@ -140,7 +154,11 @@ impl Launcher {
                 ..ConnectionConfig::default()
             };
             let handler = KeeperHandler { name: name.clone() };
-            let connector = Patient(KeeperConnector { dir });
+            let connector = Patient(IntroducingConnector {
+                keeper: KeeperConnector { dir },
+                name: name.clone(),
+                launcher: ctx.address(),
+            });
             OutgoingConnectionHandler::new(handler, connector, ctx.address(), config).start()
         });
     }
@@ -153,6 +171,14 @@ impl Launcher {
             match spawn(&dir, &executable) {
                 Ok(mut keeper) => {
                     tracing::info!(server = %name, pid = keeper.id(), "keeper started");
+                    // A child keeps its id until it is waited for.
+                    match keeper.id().map(ProcessHandle::open) {
+                        Some(Ok(process)) => {
+                            launcher.do_send(KeeperProcess { name: name.clone(), process });
+                        }
+                        Some(Err(error)) => tracing::warn!(server = %name, %error, "no pidfd"),
+                        None => {}
+                    }
                     let status = keeper.wait().await;
                     tracing::info!(server = %name, ?status, "keeper ended");
                 }

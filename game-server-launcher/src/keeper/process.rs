@@ -3,14 +3,14 @@
 use std::{
     ffi::OsString,
     io,
-    os::{fd::OwnedFd, unix::process::ExitStatusExt as _},
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
 };
 
 use protocol::{ExitCause, Text};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::Signal;
 use tokio::{
     process::{Child, Command},
     sync::oneshot,
@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use super::log::{GameLog, LastLines};
+use crate::pidfd::ProcessHandle;
 
 /// Which start of the game this is: counted by its keeper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +37,7 @@ pub(crate) struct Program {
 #[derive(Debug)]
 pub(crate) struct Process {
     pid: u32,
-    /// Means this process even if its id is that of another one meanwhile.
-    handle: OwnedFd,
+    handle: ProcessHandle,
 }
 
 /// The end of a process.
@@ -77,8 +77,7 @@ impl Process {
             .kill_on_drop(true)
             .spawn()?;
         let pid = child.id().ok_or_else(|| io::Error::other("the process has no id"))?;
-        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        let handle = pidfd_open(raw.ok_or(io::ErrorKind::InvalidData)?, PidfdFlags::empty())?;
+        let handle = ProcessHandle::open(pid)?;
         let last_lines = log.follow(output)?;
         Ok((Self { pid, handle }, Running { child, last_lines }))
     }
@@ -89,19 +88,12 @@ impl Process {
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
-        self.signal(Signal::TERM);
+        self.handle.signal(Signal::TERM);
     }
 
     /// Sends SIGKILL.
     pub(crate) fn kill(&self) {
-        self.signal(Signal::KILL);
-    }
-
-    fn signal(&self, signal: Signal) {
-        // Fails only for a process that has ended, and then there is nothing to do.
-        if let Err(error) = pidfd_send_signal(&self.handle, signal) {
-            tracing::debug!(%error, pid = self.pid, "no signal sent");
-        }
+        self.handle.signal(Signal::KILL);
     }
 }
 

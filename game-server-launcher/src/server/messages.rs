@@ -8,6 +8,7 @@ use tokio::{sync::oneshot, time::MissedTickBehavior};
 use super::Launcher;
 use crate::{
     config::{ServerConfig, ServerName},
+    pidfd::ProcessHandle,
     supervisor::{Event, KeeperEvent},
 };
 
@@ -51,6 +52,22 @@ impl Handler<Seen> for Launcher {
 
     fn handle(&mut self, seen: Seen, ctx: &mut Context<Self>) {
         self.seen(seen, ctx);
+    }
+}
+
+/// The process of a keeper.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct KeeperProcess {
+    pub(crate) name: ServerName,
+    pub(crate) process: ProcessHandle,
+}
+
+impl Handler<KeeperProcess> for Launcher {
+    type Result = ();
+
+    fn handle(&mut self, found: KeeperProcess, _: &mut Context<Self>) {
+        self.processes.insert(found.name, found.process);
     }
 }
 

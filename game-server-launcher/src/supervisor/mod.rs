@@ -77,6 +77,8 @@ pub(crate) enum Effect {
     StartKeeper(ServerName),
     /// Tell a keeper.
     ToKeeper(ServerName, ToKeeper),
+    /// Kill a keeper that hangs. The kernel kills its game too.
+    KillKeeper(ServerName),
     /// Tell the login server.
     ToLoginServer(FromLauncher),
     /// Every server is known now: once.
@@ -95,6 +97,7 @@ pub(crate) struct Supervisor {
     stopping: bool,
     known_told: bool,
     stopped_told: bool,
+    ticked: Option<Instant>,
 }
 
 impl Supervisor {
@@ -116,6 +119,7 @@ impl Supervisor {
             stopping: false,
             known_told: false,
             stopped_told: false,
+            ticked: None,
         }
     }
 
@@ -164,7 +168,10 @@ impl Supervisor {
                 self.keeper_gone(name, effects);
             }
             KeeperEvent::Ended => server.ended(now),
-            KeeperEvent::Said(message) => self.keeper_said(name, message, effects),
+            KeeperEvent::Said(message) => {
+                server.heard(name, now, effects);
+                self.keeper_said(name, message, effects);
+            }
         }
     }
 
@@ -280,8 +287,20 @@ impl Supervisor {
         for request in self.asked.overdue(now) {
             self.not_admitted(request, Admission::NotReady, effects);
         }
+        // Who slept has not listened either.
+        let slept = self.ticked.replace(now).is_some_and(|before| now - before > AWAKE_WITHIN);
+        let mut unreachable = Vec::new();
         for (name, server) in &mut self.servers {
+            if slept {
+                server.listen_anew(now);
+            }
             server.tick(name, now, effects);
+            if let Some(change) = server.listen(name, now, effects) {
+                unreachable.push((name.clone(), change));
+            }
+        }
+        for (name, change) in unreachable {
+            self.tell_changes(&name, vec![change], effects);
         }
     }
 
@@ -329,6 +348,9 @@ impl Supervisor {
         }
     }
 }
+
+/// Ticks that are further apart: this process, or the whole host, was suspended.
+const AWAKE_WITHIN: Duration = Duration::from_secs(3);
 
 /// How long the login server waits for the answer of a keeper.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);

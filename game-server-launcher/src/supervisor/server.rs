@@ -23,6 +23,9 @@ pub(super) struct Server {
     port: Option<u16>,
     trouble: Text<256>,
     listing: Listing,
+    /// When the keeper was last heard, or expected to speak. None: there is none.
+    heard: Option<Instant>,
+    next_ping: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -78,6 +81,8 @@ impl Server {
             port: None,
             trouble: Text::default(),
             listing: Listing::default(),
+            heard: None,
+            next_ping: None,
         }
     }
 
@@ -119,6 +124,7 @@ impl Server {
 
     pub(super) fn lives(&mut self, now: Instant) {
         if let Keeper::LookedFor { .. } = self.keeper {
+            self.heard.get_or_insert(now);
             self.keeper = Keeper::Expected { look_at: now + LOOK_AGAIN_AFTER };
         }
     }
@@ -128,6 +134,7 @@ impl Server {
         if !matches!(self.keeper, Keeper::LookedFor { .. }) {
             return Vec::new();
         }
+        self.heard = None;
         if stopping || self.wanted.is_none() {
             self.keeper = Keeper::Gone;
             return self.game_gone(ServerState::Stopped);
@@ -156,6 +163,8 @@ impl Server {
         effects: &mut Vec<Effect>,
     ) {
         self.keeper = Keeper::Connected { since: now };
+        self.heard = Some(now);
+        self.next_ping = Some(now + PING_EVERY);
         effects.push(Effect::ToKeeper(name.clone(), ToKeeper::Attach));
         if stopping || self.wanted.is_none() {
             effects.push(Effect::ToKeeper(name.clone(), ToKeeper::Stop));
@@ -197,10 +206,47 @@ impl Server {
             }
             Keeper::Dead { start_at } if now >= start_at => {
                 self.keeper = Keeper::Expected { look_at: now + STARTED_WITHIN };
+                self.heard = Some(now);
                 effects.push(Effect::StartKeeper(name.clone()));
             }
             _ => {}
         }
+    }
+
+    /// The keeper has said something. One that was thought to hang tells everything anew.
+    pub(super) fn heard(&mut self, name: &ServerName, now: Instant, effects: &mut Vec<Effect>) {
+        let silence = self.heard.replace(now).map(|heard| now - heard);
+        if self.is_connected()
+            && silence.is_some_and(|silence| silence >= SILENT_AFTER)
+            && self.listing.state() == Some(ServerState::Unreachable)
+        {
+            effects.push(Effect::ToKeeper(name.clone(), ToKeeper::Report));
+        }
+    }
+
+    /// Nobody has listened for a while: silence counts from now.
+    pub(super) fn listen_anew(&mut self, now: Instant) {
+        self.heard = self.heard.map(|_| now);
+    }
+
+    /// Notices a keeper that hangs: asks, says so, and at last has it killed.
+    pub(super) fn listen(
+        &mut self,
+        name: &ServerName,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) -> Option<ServerChange> {
+        if self.is_connected() && self.next_ping.is_some_and(|at| at <= now) {
+            self.next_ping = Some(now + PING_EVERY);
+            effects.push(Effect::ToKeeper(name.clone(), ToKeeper::Ping { nonce: 0 }));
+        }
+        let silence = now - self.heard?;
+        if silence >= HUNG_AFTER {
+            effects.push(Effect::KillKeeper(name.clone()));
+            self.heard = Some(now);
+        }
+        let change = ServerChange::Property(ServerProperty::State(ServerState::Unreachable));
+        (silence >= SILENT_AFTER && self.listing.apply(&change)).then_some(change)
     }
 
     /// Takes note of what the keeper says.
@@ -238,6 +284,14 @@ const STABLE_AFTER: Duration = Duration::from_secs(60);
 const LOOK_AFTER_LOSS: Duration = Duration::from_millis(100);
 
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// A keeper that lives and says nothing for so long is called unreachable: two pings unanswered.
+const SILENT_AFTER: Duration = Duration::from_secs(10);
+
+/// After so long it is killed, with its game, and both are started again.
+const HUNG_AFTER: Duration = Duration::from_secs(30);
+
+const PING_EVERY: Duration = Duration::from_secs(4);
 
 /// How long a new keeper may take until it is connected, before it is looked for.
 const STARTED_WITHIN: Duration = Duration::from_secs(5);

@@ -45,7 +45,14 @@ impl Launcher {
         self.does(Event::LoginServer(event))
     }
 
+    /// The effects, without pings.
     fn after(&mut self, milliseconds: u64) -> Vec<Effect> {
+        let mut effects = self.tick(milliseconds);
+        effects.retain(|effect| *effect != ping());
+        effects
+    }
+
+    fn tick(&mut self, milliseconds: u64) -> Vec<Effect> {
         self.now += Duration::from_millis(milliseconds);
         self.does(Event::Tick)
     }
@@ -99,6 +106,10 @@ fn start() -> Effect {
 
 fn to_keeper(message: ToKeeper) -> Effect {
     Effect::ToKeeper(called("one"), message)
+}
+
+fn ping() -> Effect {
+    to_keeper(ToKeeper::Ping { nonce: 0 })
 }
 
 fn admit(request: u32, server: u64) -> LoginServerEvent {
@@ -270,6 +281,58 @@ fn a_question_is_answered_by_the_keeper_or_in_its_place() {
     launcher.login(LoginServerEvent::Lost);
     launcher.login(LoginServerEvent::Up);
     assert_eq!(launcher.keeper(answer(4)), [], "that was asked in another life");
+}
+
+fn is_state(effects: &[Effect], wanted: ServerState) -> bool {
+    effects.iter().any(|effect| format!("{effect:?}").contains(&format!("State({wanted:?})")))
+}
+
+#[test]
+fn a_keeper_that_hangs_is_called_unreachable_and_then_killed() {
+    let mut launcher = Launcher::running();
+    launcher.login(LoginServerEvent::Up);
+    let (mut pings, mut unreachable, mut killed) = (0, Vec::new(), Vec::new());
+    for second in 1..=45 {
+        let effects = launcher.tick(1000);
+        pings += usize::from(effects.contains(&ping()));
+        unreachable.extend(is_state(&effects, ServerState::Unreachable).then_some(second));
+        killed.extend(effects.contains(&Effect::KillKeeper(called("one"))).then_some(second));
+    }
+    assert_eq!((pings, unreachable, killed), (11, vec![10], vec![30]));
+}
+
+#[test]
+fn a_keeper_that_answers_again_is_asked_how_its_game_is() {
+    let mut launcher = Launcher::running();
+    launcher.login(LoginServerEvent::Up);
+    let pong = || KeeperEvent::Said(FromKeeper::Pong { nonce: 0 });
+    for _ in 0..100 {
+        assert!(!is_state(&launcher.after(1000), ServerState::Unreachable));
+        assert_eq!(launcher.keeper(pong()), []);
+    }
+    (0..12).for_each(|_| drop(launcher.after(1000)));
+    assert_eq!(launcher.keeper(pong()), [to_keeper(ToKeeper::Report)]);
+    let told = launcher.keeper(fresh(vec![state(ServerState::Ready)]));
+    assert!(is_state(&told, ServerState::Ready), "{told:?}");
+}
+
+#[test]
+fn a_keeper_that_lives_and_never_speaks_is_killed_too() {
+    let mut launcher = Launcher::new(&["one"], &[]);
+    launcher.does(Event::Start);
+    let mut killed = false;
+    for _ in 0..31 {
+        launcher.keeper(KeeperEvent::Lives);
+        killed |= launcher.after(1000).contains(&Effect::KillKeeper(called("one")));
+    }
+    assert!(killed);
+}
+
+#[test]
+fn a_launcher_that_slept_blames_nobody() {
+    let mut launcher = Launcher::running();
+    launcher.after(100);
+    assert_eq!(launcher.after(1_000_000), []);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use actix::Addr;
 use connection_handler::{
     ConnectionHandler, MessageLimit, Peer, PeerLink,
     transport::{Connection, Connector, unix::UnixConnector},
@@ -14,6 +15,8 @@ use crate::{
     codec::{self, Reader, Writer},
     config::ServerName,
     instance::InstanceDir,
+    pidfd::ProcessHandle,
+    server::{KeeperProcess, Launcher},
 };
 
 /// The keeper of one server.
@@ -65,5 +68,28 @@ impl Connector for KeeperConnector {
     async fn connect(&mut self) -> io::Result<Connection<OwnedReadHalf, OwnedWriteHalf>> {
         let socket = self.dir.socket()?;
         UnixConnector { path: socket.as_path().to_owned() }.connect().await
+    }
+}
+
+/// Opens the socket of a keeper, and tells the launcher which process is behind it.
+pub(crate) struct IntroducingConnector {
+    pub(crate) keeper: KeeperConnector,
+    pub(crate) name: ServerName,
+    pub(crate) launcher: Addr<Launcher>,
+}
+
+impl Connector for IntroducingConnector {
+    type Read = OwnedReadHalf;
+    type Write = OwnedWriteHalf;
+
+    async fn connect(&mut self) -> io::Result<Connection<OwnedReadHalf, OwnedWriteHalf>> {
+        let connection = self.keeper.connect().await?;
+        // Who listens there. While the connection holds, that process lives, and so it is the one
+        // that has this id.
+        let pid = connection.read.as_ref().peer_cred()?.pid();
+        let pid = pid.and_then(|pid| u32::try_from(pid).ok());
+        let process = ProcessHandle::open(pid.ok_or(io::ErrorKind::InvalidData)?)?;
+        self.launcher.do_send(KeeperProcess { name: self.name.clone(), process });
+        Ok(connection)
     }
 }

@@ -4,4 +4,4 @@ mod handler;
 mod protocol;
 mod server;
 
-pub(crate) use self::handler::{Keeper, KeeperConnector, KeeperHandler};
+pub(crate) use self::handler::{IntroducingConnector, Keeper, KeeperConnector, KeeperHandler};

@@ -100,6 +100,19 @@ async fn a_login_server_that_is_gone_is_told_everything_when_it_is_back() {
 }
 
 #[actix::test]
+async fn a_keeper_that_hangs_is_killed_with_its_game_and_both_are_started_again() {
+    let (mut login, launcher) = ready().await;
+    let (game, keeper) = (launcher.pid("pid"), launcher.pid("keeper_pid"));
+    send(keeper, Signal::STOP);
+    login.until_state(ServerState::Unreachable).await;
+    assert!(runs(game) && runs(keeper), "it may come back");
+    login.until_state(ServerState::Restarting).await;
+    until_gone(game).await;
+    login.until_state(ServerState::Ready).await;
+    assert_ne!(launcher.pid("keeper_pid"), keeper);
+}
+
+#[actix::test]
 async fn a_second_keeper_of_a_game_ends_by_itself() {
     let (_login, launcher) = ready().await;
     let game = launcher.pid("pid");
