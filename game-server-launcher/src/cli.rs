@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use protocol::Enrollment;
 
 use crate::{
-    config::{Config, ConfigError, ServerConfig},
+    config::{Config, ConfigError, ServerConfig, to_json, to_toml},
     keeper::check_program,
     status::status,
 };
@@ -126,18 +126,18 @@ impl Settings {
     }
 }
 
-/// Prints the servers of `config`.
+/// Prints the servers of `config`, as they could be written in its file.
 ///
 /// # Errors
 ///
 /// When a game is not installed.
 pub fn check_config(config: &Config, json: bool) -> anyhow::Result<()> {
-    for server in &config.servers {
-        if json {
-            println!("{}", serde_json::to_string(server)?);
-        } else {
-            println!("{}", serde_json::to_string_pretty(server)?);
+    if json {
+        for server in &config.servers {
+            println!("{}", to_json(server)?);
         }
+    } else {
+        print!("{}", to_toml(&config.servers)?);
     }
     config.servers.iter().try_for_each(|server| {
         check_program(server).with_context(|| format!("server {}", server.name))

@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use self::file::ConfigError;
+pub use self::file::{ConfigError, to_json, to_toml};
 pub use crate::keeper::life::Limits;
 
 /// What the launcher needs to know.

@@ -12,6 +12,7 @@ use std::{
 
 use actix::{Actor as _, Addr, AsyncContext as _, Context};
 use connection_handler::{ConnectionConfig, Drain, OutgoingConnectionHandler, Peer as _};
+use protocol::ServerState;
 use rustix::process::Signal;
 use tokio::sync::oneshot;
 
@@ -104,6 +105,11 @@ impl Launcher {
                 Effect::Stopped => tell(&mut self.stopped),
             }
         }
+    }
+
+    /// Whether the game of a server ends because it is wanted so.
+    pub(crate) fn is_stopping(&self, name: &ServerName) -> bool {
+        self.supervisor.state(name) == Some(ServerState::Stopping)
     }
 
     fn open_login(&mut self, ctx: &mut Context<Self>) {

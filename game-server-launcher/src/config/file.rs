@@ -55,6 +55,43 @@ impl ServerConfig {
     }
 }
 
+/// `servers` as they could be written in the configuration file, with everything that is not said
+/// in it.
+///
+/// # Errors
+///
+/// When something in it cannot be written in TOML.
+pub fn to_toml(servers: &[ServerConfig]) -> anyhow::Result<String> {
+    let servers: Result<Vec<_>, _> = servers.iter().map(to_json).collect();
+    let file = toml::Value::try_from(serde_json::json!({ "server": servers? }))?;
+    Ok(toml::to_string(&file)?)
+}
+
+/// `server` with the keys and units of the configuration file.
+///
+/// # Errors
+///
+/// When something in it cannot be written in JSON.
+pub fn to_json(server: &ServerConfig) -> anyhow::Result<serde_json::Value> {
+    let mut json = serde_json::to_value(server)?;
+    without_nulls(&mut json);
+    let limits = json.get_mut("limits").and_then(serde_json::Value::as_object_mut);
+    for limit in limits.into_iter().flat_map(|limits| limits.values_mut()) {
+        if limit.is_object() {
+            let duration: Duration = serde_json::from_value(limit.take())?;
+            *limit = duration.as_secs_f64().into();
+        }
+    }
+    Ok(json)
+}
+
+fn without_nulls(json: &mut serde_json::Value) {
+    if let serde_json::Value::Object(fields) = json {
+        fields.retain(|_, value| !value.is_null());
+        fields.values_mut().for_each(without_nulls);
+    }
+}
+
 /// What is wrong, and at which byte.
 #[derive(Debug)]
 struct Problem {
@@ -279,6 +316,16 @@ mod tests {
         assert!(!server.openttd.keep_world);
         let json = serde_json::to_string(&server).unwrap();
         assert_eq!(serde_json::from_str::<ServerConfig>(&json).unwrap(), server);
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read_again() {
+        let more = "title = \"a \\\"b\"\nlimits = { first_pause = 0.5 }\nadvertise = [\"::1\"]\n";
+        let servers = parse(&format!("{SMALLEST}{more}[[server]]\nname=\"b\"\ngame=\"openttd\"\n"));
+        let servers = servers.unwrap();
+        let printed = to_toml(&servers).unwrap();
+        assert!(printed.contains("first_pause = 0.5\n"), "{printed}");
+        assert_eq!(parse(&printed).unwrap(), servers, "{printed}");
     }
 
     #[test]

@@ -12,8 +12,8 @@ use std::{
 };
 
 use protocol::{
-    Admission, FromKeeper, FromLauncher, GamePlayerId, RequestId, ServerChange, ServerId, Text,
-    ToKeeper,
+    Admission, FromKeeper, FromLauncher, GamePlayerId, RequestId, ServerChange, ServerId,
+    ServerState, Text, ToKeeper,
 };
 
 use self::{admissions::Asked, server::Server};
@@ -126,6 +126,11 @@ impl Supervisor {
     /// Where the games listen, as far as is known.
     pub(crate) fn ports(&self) -> impl Iterator<Item = (&ServerConfig, Option<u16>)> {
         self.servers.values().filter_map(|server| Some((server.config()?, server.port())))
+    }
+
+    /// What is known of a server's state.
+    pub(crate) fn state(&self, name: &ServerName) -> Option<ServerState> {
+        self.servers.get(name)?.listing().state()
     }
 
     /// What follows from `event`, now.

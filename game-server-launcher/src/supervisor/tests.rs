@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use protocol::{
     ExitCause, Exited, JoinSecret, KeeperChange, KeeperChanges, List, ServerEvent, ServerEvents,
-    ServerProperty, ServerState,
+    ServerProperty,
 };
 
 use super::*;

@@ -38,11 +38,11 @@ impl Handler<PeerMessages<Keeper>> for Launcher {
                     KeeperEvent::Connected
                 }
                 FromKeeper::Goodbye(goodbye) => {
-                    tracing::warn!(server = %name, %goodbye, "the keeper says goodbye");
+                    tracing::info!(server = %name, %goodbye, "the keeper says goodbye");
                     continue;
                 }
                 FromKeeper::Exited(exited) => {
-                    report(&name, &exited);
+                    report(&name, &exited, self.is_stopping(&name));
                     continue;
                 }
                 message => KeeperEvent::Said(message),
@@ -63,8 +63,11 @@ impl Handler<PeerDisconnected<Keeper>> for Launcher {
 }
 
 /// What an operator wants to know of the end of a game.
-fn report(server: &ServerName, exited: &Exited) {
+fn report(server: &ServerName, exited: &Exited, wanted: bool) {
     let Exited { cause, last_lines } = exited;
+    if wanted {
+        return tracing::info!(%server, %cause, "the game has ended");
+    }
     let lines: Vec<_> = last_lines.iter().map(|line| line.as_str()).collect();
     tracing::warn!(%server, %cause, last_lines = ?lines, "the game has ended");
 }

@@ -133,6 +133,10 @@ async fn sigterm_stops_the_games_too() {
     let status = launcher.end(Signal::TERM).await;
     assert_eq!(status.code(), Some(0), "{status}");
     assert!(!runs(game) && !runs(keeper));
+    for log in ["launcher.log", "data/servers/one/keeper.log"] {
+        let log = std::fs::read_to_string(launcher.path().join(log)).unwrap();
+        assert!(!log.contains("WARN"), "{log}");
+    }
     login.until_state(ServerState::Stopped).await;
     assert_eq!(launcher.status()["state"], serde_json::Value::Null);
 }
