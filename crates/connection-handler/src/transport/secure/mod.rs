@@ -64,7 +64,7 @@ pub use self::{
     connector::{Addresses, SecureConnector},
     listener::SecureListener,
     port::{SecurePort, SecurePortHandle},
-    streams::{SecureRead, SecureWrite},
+    streams::{SecureRead, SecureWrite, farewells},
 };
 
 /// The limits of a [`SecurePort`], for all its listeners together.
