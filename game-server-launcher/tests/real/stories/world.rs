@@ -106,5 +106,5 @@ async fn a_world_that_shall_not_be_kept_is_a_new_one() {
     again(&mut login, &mut launcher).await;
     let log = fs::read_to_string(launcher.path().join("data/servers/one/keeper.log")).unwrap();
     assert_eq!(log.matches("world=\"a new one\"").count(), 2, "{log}");
-    assert!(!saves(&launcher).exists());
+    assert!(!saves(&launcher).join("gatehouse.sav").exists());
 }
