@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use anyhow::{Context as _, bail};
 use connection_handler::{
     DisconnectReason, MessageLimit,
-    transport::{Connection, keys::KeyFingerprint},
+    transport::{Connection, keys::KeyFingerprint, secure::farewells},
 };
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::{Enrollment, FromLauncher, Hello, MAX_BEFORE_LOGIN, Text, ToLauncher};
@@ -40,6 +40,7 @@ pub async fn enroll(data_dir: &Path, enrollment: &Enrollment) -> anyhow::Result<
     let connection = server.connector(identity)?.connect().await;
     let connection = connection.with_context(|| format!("cannot reach {}", server.address))?;
     let name = timeout(ENROLLED_WITHIN, introduce(connection, enrollment)).await;
+    farewells().await;
     server.name = name.context("the login server does not answer")??.to_string();
     server.store(data_dir.path())?;
     Ok(server.name)

@@ -136,14 +136,20 @@ impl LoginLink {
 
     /// Gives up for a while.
     pub(crate) fn pause(&mut self, now: Instant) {
-        self.close();
+        if let Some(handler) = self.handler.take() {
+            handler.do_send(CLOSE);
+        }
         self.retry_at = Some(now + RETRY_AFTER);
     }
 
-    /// Sends what is queued, disconnects, and does not connect again.
-    pub(crate) fn close(&mut self) {
-        if let Some(handler) = self.handler.take() {
-            handler.do_send(Drain { patience: Duration::ZERO });
+    /// Sends what is queued, disconnects, and does not connect again. Resolves when that is done.
+    pub(crate) fn close(&mut self) -> impl Future<Output = ()> + use<> {
+        let closed = self.handler.take().map(|handler| handler.send(CLOSE));
+        async move {
+            if let Some(closed) = closed {
+                // The handler can only be gone already.
+                let _ = closed.await;
+            }
         }
     }
 
@@ -166,6 +172,8 @@ impl LoginLink {
 }
 
 const FILE: &str = "login-server.json";
+
+const CLOSE: Drain = Drain { patience: Duration::ZERO };
 
 /// After a refusal that does not go away by itself.
 const RETRY_AFTER: Duration = Duration::from_secs(60);

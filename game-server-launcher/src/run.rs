@@ -12,7 +12,7 @@ use std::{
 
 use actix::Addr;
 use anyhow::{Context as _, bail};
-use connection_handler::supervise;
+use connection_handler::{supervise, transport::secure::farewells};
 use serde_json::{Map, Value, json};
 use tokio::{sync::oneshot, time::timeout};
 
@@ -133,20 +133,30 @@ async fn end(launcher: &Addr<Launcher>, shutdown: Shutdown) -> anyhow::Result<()
     match shutdown {
         Shutdown::Detach => {
             tracing::info!("detaching: the games go on");
-            launcher.do_send(Leave);
+            leave(launcher).await;
             Ok(())
         }
         Shutdown::Stop => {
             tracing::info!("stopping the games");
             let stopped = launcher.send(Stop).await.context("the central actor is gone")?;
             let stopped = timeout(STOPPED_WITHIN, stopped).await;
-            let _ = timeout(LEFT_WITHIN, launcher.send(Leave)).await;
+            leave(launcher).await;
             match stopped {
                 Ok(Ok(())) => Ok(()),
                 _ => bail!("games still run after {} s", STOPPED_WITHIN.as_secs()),
             }
         }
     }
+}
+
+/// Closes the connection to the login server, which would miss us for a while otherwise.
+async fn leave(launcher: &Addr<Launcher>) {
+    let _ = timeout(LEFT_WITHIN, async {
+        // Without an answer the launcher is gone, and its connections with it.
+        let _ = launcher.send(Leave).await;
+        farewells().await;
+    })
+    .await;
 }
 
 /// A data directory that is ours until this is dropped, or the process ends.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, ResponseFuture};
 use tokio::{sync::oneshot, time::MissedTickBehavior};
 
 use super::Launcher;
@@ -100,16 +100,16 @@ impl Handler<Stop> for Launcher {
     }
 }
 
-/// Say goodbye to the login server.
+/// Say goodbye to the login server. Resolves when the connection is closed.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Leave;
 
 impl Handler<Leave> for Launcher {
-    type Result = ();
+    type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, _: Leave, _: &mut Context<Self>) {
-        self.login.close();
+    fn handle(&mut self, _: Leave, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(self.login.close())
     }
 }
 
