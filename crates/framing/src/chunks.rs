@@ -182,6 +182,21 @@ pub fn encode<E: From<FrameError>>(
     written
 }
 
+/// Appends one encoded `message` to `dst`: it is in chunks of `from`, and will be in chunks of `to`.
+///
+/// `message` is what [`encode`] has appended with `from`.
+pub fn recut(message: &[u8], from: ChunkSize, to: ChunkSize, dst: &mut BytesMut) {
+    if from == to || message.len() < LENGTH_FIELD + from.bytes().min(to.bytes()) {
+        return dst.extend_from_slice(message);
+    }
+    let start = dst.len();
+    dst.extend_from_slice(&[0; LENGTH_FIELD]);
+    for chunk in message.chunks(LENGTH_FIELD + from.bytes()) {
+        dst.extend_from_slice(chunk.get(LENGTH_FIELD..).unwrap_or_default());
+    }
+    cut(to, dst, start);
+}
+
 /// Cuts the message behind the length field at `start` into chunks.
 fn cut(size: ChunkSize, dst: &mut BytesMut, start: usize) {
     let first = start + LENGTH_FIELD;

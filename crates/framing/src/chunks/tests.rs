@@ -214,3 +214,19 @@ impl Random {
         message
     }
 }
+
+#[test]
+fn a_message_in_other_chunks_is_as_if_encoded_so() {
+    let sizes = [1, 2, 3, 4, 7, 65_535].map(|size| ChunkSize::new(size).unwrap());
+    for length in 1..30 {
+        let message = vec![b'a'; length];
+        for from in sizes {
+            for to in sizes {
+                let mut wire = BytesMut::from(&b"before"[..]);
+                recut(&encoded(from, &message).unwrap(), from, to, &mut wire);
+                assert_eq!(wire.split_to(6), &b"before"[..]);
+                assert_eq!(wire, encoded(to, &message).unwrap(), "{length}, {from:?}, {to:?}");
+            }
+        }
+    }
+}
