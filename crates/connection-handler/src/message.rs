@@ -12,7 +12,7 @@ use framing::{
 };
 use tokio_util::codec::{Decoder, Encoder};
 
-use crate::DisconnectReason;
+use crate::{DisconnectReason, EncodingClass};
 
 /// Turns the bytes of one message into the message.
 pub trait MessageDecoder: Unpin + 'static {
@@ -47,6 +47,13 @@ pub enum Decoded<M> {
 pub trait MessageEncoder<M>: Send + Unpin + 'static {
     /// Why it cannot. Ends the connection.
     type Error: Into<DisconnectReason>;
+
+    /// Whether the other side understands `message`: an older version may not. What it does not
+    /// know is not sent to it, and nothing else happens.
+    fn knows(&self, message: &M) -> bool {
+        let _ = message;
+        true
+    }
 
     /// Appends `message` to `bytes`, and changes nothing of what is there already.
     ///
@@ -118,12 +125,26 @@ impl<E> TcpMessageConnectionWriter<E> {
     pub fn with_chunks(encoder: E, size: ChunkSize) -> Self {
         Self { encoder, size }
     }
+
+    /// What is encoded for this writer is right for every other one of this class, however long
+    /// their chunks are: those whose encoders are of type `E`, and of this `version`.
+    ///
+    /// The version stands for all that makes encoders of one type differ.
+    pub fn encoding_class(&self, version: u32) -> EncodingClass
+    where
+        E: 'static,
+    {
+        EncodingClass::of_chunks::<Self>(version, self.size)
+    }
 }
 
 impl<M, E: MessageEncoder<M>> Encoder<M> for TcpMessageConnectionWriter<E> {
     type Error = DisconnectReason;
 
     fn encode(&mut self, message: M, dst: &mut BytesMut) -> Result<(), DisconnectReason> {
+        if !self.encoder.knows(&message) {
+            return Ok(());
+        }
         chunks::encode(self.size, dst, |bytes| {
             self.encoder.encode(&message, bytes).map_err(|error| EncodeError(error.into()))
         })

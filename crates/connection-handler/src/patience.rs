@@ -1,6 +1,11 @@
 //! How long a peer may take.
 
-use std::{future::pending, pin::Pin, sync::Arc};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -44,22 +49,28 @@ impl Patience {
         }
     }
 
-    /// Resolves when the peer has taken too long.
-    ///
-    /// # Cancel safety
-    ///
-    /// May be dropped and called again.
-    pub(crate) async fn exhausted(&mut self) -> DisconnectReason {
+    /// The peer had to wait for us: that time is not held against it.
+    pub(crate) fn forgive(&mut self, waited: Duration) {
+        self.heard += waited;
+        for since in [&mut self.first_message, &mut self.begun].into_iter().flatten() {
+            *since += waited;
+        }
+    }
+
+    /// Ready when the peer has taken too long.
+    pub(crate) fn poll_exhausted(&mut self, cx: &mut Context<'_>) -> Poll<DisconnectReason> {
         loop {
-            let Some((deadline, reason)) = self.next() else { return pending().await };
-            if deadline <= Instant::now() {
-                return reason;
-            }
+            let Some((deadline, reason)) = self.next() else { return Poll::Pending };
             let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-            if alarm.deadline() > deadline || alarm.is_elapsed() {
+            if alarm.deadline() > deadline {
                 alarm.as_mut().reset(deadline);
             }
-            alarm.as_mut().await;
+            ready!(alarm.as_mut().poll(cx));
+            // It may have rung for what has been heard since.
+            if deadline <= Instant::now() {
+                return Poll::Ready(reason);
+            }
+            alarm.as_mut().reset(deadline);
         }
     }
 
@@ -76,7 +87,7 @@ impl Patience {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::future::poll_fn;
 
     use tokio::time::{advance, timeout};
 
@@ -93,10 +104,14 @@ mod tests {
         }))
     }
 
+    async fn exhausted(patience: &mut Patience) -> DisconnectReason {
+        poll_fn(|cx| patience.poll_exhausted(cx)).await
+    }
+
     /// Waits until the patience ends, which must be after so many seconds.
     async fn ends_after(patience: &mut Patience, seconds: u32) -> DisconnectReason {
         let begin = Instant::now();
-        let reason = timeout(SECOND * 1000, patience.exhausted()).await.expect("it ends");
+        let reason = timeout(SECOND * 1000, exhausted(patience)).await.expect("it ends");
         let error = begin.elapsed().abs_diff(SECOND * seconds);
         assert!(error < Duration::from_millis(10), "after {:?}", begin.elapsed());
         reason
@@ -127,7 +142,7 @@ mod tests {
         let mut patience = patience(None, 30, Some(20));
         for _ in 0..25 {
             patience.heard(false, true);
-            assert!(timeout(SECOND, patience.exhausted()).await.is_err());
+            assert!(timeout(SECOND, exhausted(&mut patience)).await.is_err());
         }
         let reason = ends_after(&mut patience, 5).await;
         assert!(matches!(reason, DisconnectReason::Timeout(Timeout::Message)));
@@ -138,16 +153,16 @@ mod tests {
         let mut patience = patience(None, 30, None);
         for _ in 0..5 {
             patience.heard(true, true);
-            assert!(timeout(SECOND * 20, patience.exhausted()).await.is_err());
+            assert!(timeout(SECOND * 20, exhausted(&mut patience)).await.is_err());
         }
         patience.heard(true, false);
-        assert!(timeout(SECOND * 1000, patience.exhausted()).await.is_err());
+        assert!(timeout(SECOND * 1000, exhausted(&mut patience)).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_has_no_limits_needs_no_timer() {
         let mut patience = patience(Some(10), 30, None);
-        assert!(timeout(SECOND, patience.exhausted()).await.is_err());
+        assert!(timeout(SECOND, exhausted(&mut patience)).await.is_err());
         patience.heard(true, false);
         assert!(patience.alarm.is_none());
     }

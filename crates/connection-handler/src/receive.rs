@@ -18,10 +18,10 @@ use tokio::{
 };
 use tokio_util::io::poll_read_buf;
 
-use crate::{ConnectionConfig, ConnectionReader, DisconnectReason, buffers};
+use crate::{ConnectionConfig, ConnectionReader, DisconnectReason, buffers, capture::IncomingTap};
 
 /// The bytes of one connection on their way to messages.
-pub(crate) struct Incoming<R, D> {
+pub(crate) struct Incoming<R, D: ConnectionReader> {
     socket: R,
     decoder: D,
     /// What was read and not yet decoded: nothing, or the beginning of a message.
@@ -34,11 +34,18 @@ pub(crate) struct Incoming<R, D> {
     ended: bool,
     /// Size of the last batch: the best guess for the next one.
     last_batch: usize,
+    /// Takes the messages and their bytes, if somebody may want to see them.
+    tap: Option<Box<IncomingTap<D::Item>>>,
     config: Arc<ConnectionConfig>,
 }
 
-impl<R, D> Incoming<R, D> {
-    pub(crate) fn new(socket: R, decoder: D, config: Arc<ConnectionConfig>) -> Self {
+impl<R, D: ConnectionReader> Incoming<R, D> {
+    pub(crate) fn new(
+        socket: R,
+        decoder: D,
+        tap: Option<Box<IncomingTap<D::Item>>>,
+        config: Arc<ConnectionConfig>,
+    ) -> Self {
         Self {
             socket,
             decoder,
@@ -47,6 +54,7 @@ impl<R, D> Incoming<R, D> {
             undecoded: false,
             ended: false,
             last_batch: 0,
+            tap,
             config,
         }
     }
@@ -67,16 +75,8 @@ impl<R: AsyncRead + Unpin, D: ConnectionReader> Incoming<R, D> {
         !self.rest.is_empty() && !self.undecoded
     }
 
-    /// A single read, and all the messages that are there then.
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing is lost when it is dropped.
-    pub(crate) async fn receive(&mut self) -> Batch<D::Item> {
-        poll_fn(|cx| self.poll_receive(cx)).await
-    }
-
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Batch<D::Item>> {
+    /// A single read, and all the messages that are there then. Nothing is lost between two calls.
+    pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Batch<D::Item>> {
         // In the middle of a large message a connection works in a buffer of its own: carrying
         // the beginning along would copy it again and again.
         let owned = self.rest.len() >= self.config.read_budget;
@@ -86,8 +86,10 @@ impl<R: AsyncRead + Unpin, D: ConnectionReader> Incoming<R, D> {
         }
 
         let batch = match self.poll_read(cx, &mut buffer) {
-            Poll::Ready(Ok(())) => self.decode(&mut buffer),
-            Poll::Ready(Err(error)) => Batch { messages: Vec::new(), end: Some(error.into()) },
+            Poll::Ready(Ok(bytes)) => self.decode(&mut buffer, bytes),
+            Poll::Ready(Err(error)) => {
+                Batch { messages: Vec::new(), bytes: 0, end: Some(error.into()) }
+            }
             Poll::Pending if owned => {
                 self.rest = buffer;
                 return Poll::Pending;
@@ -111,9 +113,9 @@ impl<R: AsyncRead + Unpin, D: ConnectionReader> Incoming<R, D> {
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut BytesMut,
-    ) -> Poll<std::io::Result<()>> {
+    ) -> Poll<std::io::Result<usize>> {
         if self.undecoded {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(0));
         }
         buffer.reserve(self.config.read_budget);
         let mut turn = (&mut *buffer).limit(self.config.read_budget);
@@ -124,20 +126,27 @@ impl<R: AsyncRead + Unpin, D: ConnectionReader> Incoming<R, D> {
         let read = ready!(read)?;
         self.read_in_turn += read;
         self.ended = read == 0;
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(read))
     }
 
-    fn decode(&mut self, buffer: &mut BytesMut) -> Batch<D::Item> {
+    fn decode(&mut self, buffer: &mut BytesMut, bytes: usize) -> Batch<D::Item> {
         let mut messages = Vec::with_capacity(self.last_batch);
         self.undecoded = false;
         // Once per read. A faulty decoder costs its own connection, after what it has decoded.
-        let decoding = AssertUnwindSafe(|| self.decode_into(&mut messages, buffer));
+        let tapped = self.tap.as_mut().is_some_and(|tap| tap.begin(buffer));
+        let decoding = AssertUnwindSafe(|| match tapped {
+            false => self.decode_into::<false>(&mut messages, buffer),
+            true => self.decode_into::<true>(&mut messages, buffer),
+        });
         let end = catch_unwind(decoding).unwrap_or(Some(DisconnectReason::Bug));
+        if tapped && let Some(tap) = &mut self.tap {
+            tap.end(buffer.len());
+        }
         self.last_batch = messages.len();
-        Batch { messages, end }
+        Batch { messages, bytes, end }
     }
 
-    fn decode_into(
+    fn decode_into<const TAPPED: bool>(
         &mut self,
         messages: &mut Vec<D::Item>,
         buffer: &mut BytesMut,
@@ -152,7 +161,12 @@ impl<R: AsyncRead + Unpin, D: ConnectionReader> Incoming<R, D> {
                 true => self.decoder.decode_eof(buffer),
             };
             match message {
-                Ok(Some(message)) => messages.push(message),
+                Ok(Some(message)) => {
+                    if TAPPED && let Some(tap) = &mut self.tap {
+                        tap.heard(&message, buffer.len());
+                    }
+                    messages.push(message);
+                }
                 Ok(None) => return self.ended.then_some(DisconnectReason::RemoteClose),
                 Err(error) => return Some(error.into()),
             }
@@ -202,6 +216,8 @@ impl<R: AsyncRead + Unpin, D: ConnectionReader> Incoming<R, D> {
 /// What one read has brought: messages, and then perhaps the end.
 pub(crate) struct Batch<M> {
     pub(crate) messages: Vec<M>,
+    /// How many bytes it has read.
+    pub(crate) bytes: usize,
     pub(crate) end: Option<DisconnectReason>,
 }
 

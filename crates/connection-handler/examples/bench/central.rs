@@ -4,8 +4,8 @@ use std::{collections::HashMap, marker::PhantomData};
 
 use actix::{Actor, Context, Handler};
 use connection_handler::{
-    ConnectionConfig, ConnectionHandler, IncomingConnectionHandler, Peer, PeerConnected,
-    PeerDisconnected, PeerId, PeerLink, PeerMessages,
+    ConnectionConfig, ConnectionHandler, EncodingClass, IncomingConnectionHandler, Peer,
+    PeerConnected, PeerDisconnected, PeerId, PeerLink, PeerMessages,
 };
 use tokio::net::TcpListener;
 
@@ -45,6 +45,7 @@ impl<W: Wire> ConnectionHandler for ClientHandler<W> {
         link: PeerLink<Message>,
     ) -> (W::Reader, W::Writer, Client) {
         let (reader, writer) = W::instances();
+        link.set_encoding_class(EncodingClass::of(&writer, 0));
         (reader, writer, Client(link))
     }
 }

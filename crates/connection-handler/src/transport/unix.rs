@@ -9,14 +9,14 @@ use tokio::net::{
     unix::{OwnedReadHalf, OwnedWriteHalf},
 };
 
-use super::{Connection, Connector, Handshake, Listener, NOWHERE};
+use super::{Connection, Connector, Handshake, Listener, NOWHERE, tcp::closed_if_final};
 
 impl Listener for UnixListener {
     type Read = OwnedReadHalf;
     type Write = OwnedWriteHalf;
 
     async fn accept(&mut self) -> io::Result<Handshake<Self::Read, Self::Write>> {
-        let (stream, _) = Self::accept(self).await?;
+        let (stream, _) = Self::accept(self).await.map_err(closed_if_final)?;
         Ok(Handshake::new(NOWHERE, async move { Ok(split(stream)) }))
     }
 }

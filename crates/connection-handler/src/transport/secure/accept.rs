@@ -23,7 +23,10 @@ use super::{
     streams::{canonical, over_quic, over_tls},
     tally::{Refusal, Tally},
 };
-use crate::admission::{Admission, Admitted};
+use crate::{
+    admission::{Admission, Admitted},
+    outage::Outage,
+};
 
 /// Who may come in, and where they go then.
 pub(super) struct Doors {
@@ -54,7 +57,7 @@ impl Doors {
 
     /// Accepts TLS over TCP for ever.
     pub(super) async fn accept_tcp(self: Arc<Self>, tcp: TcpListener, acceptor: TlsAcceptor) {
-        let (mut handshakes, mut failing) = (JoinSet::new(), false);
+        let (mut handshakes, mut outage) = (JoinSet::new(), Outage::default());
         loop {
             let accepted = tokio::select! {
                 accepted = tcp.accept() => accepted,
@@ -62,7 +65,9 @@ impl Doors {
             };
             match accepted {
                 Ok((stream, addr)) => {
-                    failing = false;
+                    if outage.worked() {
+                        tracing::info!("accepting TCP connections again");
+                    }
                     let addr = canonical(addr);
                     let admitted = self.admit(&self.tls_handshakes, addr.ip());
                     let (doors, acceptor) = (self.clone(), acceptor.clone());
@@ -77,10 +82,9 @@ impl Doors {
                     }
                 }
                 Err(error) => {
-                    if !failing {
-                        tracing::warn!(%error, "cannot accept connections, trying again");
+                    if outage.failed() {
+                        tracing::warn!(%error, "cannot accept TCP connections, trying again");
                     }
-                    failing = true;
                     sleep(PAUSE).await;
                 }
             }

@@ -12,8 +12,7 @@ use rustls::{
     ClientConfig, client::Resumption, pki_types::ServerName, sign::SingleCertAndKey, version::TLS13,
 };
 use tokio::{
-    net::{TcpStream, lookup_host},
-    task::JoinSet,
+    net::TcpStream,
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsConnector;
@@ -26,7 +25,8 @@ use super::{
     verify::{PinnedServer, provider},
 };
 use crate::transport::{
-    Connection, Connector,
+    Addresses, Connection, Connector,
+    addresses::first_of,
     keys::{Identity, Trust},
 };
 
@@ -78,7 +78,7 @@ impl SecureConnector {
     ///
     /// # Errors
     ///
-    /// The first of all that went wrong, when nothing went right.
+    /// What went wrong with each address, when nothing went right.
     ///
     /// # Cancel safety
     ///
@@ -86,37 +86,9 @@ impl SecureConnector {
     pub async fn connect(&self) -> io::Result<Connection<SecureRead, SecureWrite>> {
         let connect = async {
             let addresses = self.addresses.resolve().await?;
-            self.first_of(addresses).await
+            first_of(addresses, |addr| self.clone().either_way(addr)).await
         };
         timeout(GIVE_UP, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-    }
-
-    async fn first_of(&self, addresses: Vec<SocketAddr>) -> io::Result<Established> {
-        let mut attempts = JoinSet::new();
-        let mut addresses = addresses.into_iter();
-        let mut first_error = None;
-        let mut next = addresses.next();
-        loop {
-            if let Some(addr) = next.take() {
-                attempts.spawn(self.clone().either_way(addr));
-            }
-            let joined = tokio::select! {
-                joined = attempts.join_next() => joined,
-                () = sleep(NEXT_ADDRESS), if addresses.len() > 0 => {
-                    next = addresses.next();
-                    continue;
-                }
-            };
-            match joined {
-                Some(Ok(Ok(connection))) => return Ok(connection),
-                Some(Ok(Err(error))) => first_error = first_error.or(Some(error)),
-                Some(Err(error)) => first_error = first_error.or_else(|| Some(error.into())),
-                None => {
-                    return Err(first_error.unwrap_or_else(|| io::ErrorKind::NotFound.into()));
-                }
-            }
-            next = addresses.next();
-        }
     }
 
     /// QUIC, and a little later TLS.
@@ -185,48 +157,6 @@ impl fmt::Debug for SecureConnector {
     }
 }
 
-/// Where a server is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Addresses {
-    /// At one of these.
-    Fixed(Vec<SocketAddr>),
-    /// At `host:port`.
-    Name(String),
-}
-
-impl Addresses {
-    async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        match self {
-            Self::Fixed(addresses) => Ok(addresses.clone()),
-            Self::Name(name) => Ok(lookup_host(name).await?.take(MAX_ADDRESSES).collect()),
-        }
-    }
-}
-
-impl From<SocketAddr> for Addresses {
-    fn from(addr: SocketAddr) -> Self {
-        Self::Fixed(vec![addr])
-    }
-}
-
-impl From<Vec<SocketAddr>> for Addresses {
-    fn from(addresses: Vec<SocketAddr>) -> Self {
-        Self::Fixed(addresses)
-    }
-}
-
-impl From<String> for Addresses {
-    fn from(name: String) -> Self {
-        Self::Name(name)
-    }
-}
-
-impl From<&str> for Addresses {
-    fn from(name: &str) -> Self {
-        Self::Name(name.into())
-    }
-}
-
 fn client_config(alpn: &str, trust: Trust, identity: Option<Identity>) -> ClientConfig {
     let builder = ClientConfig::builder_with_provider(provider().clone())
         .with_protocol_versions(&[&TLS13])
@@ -264,7 +194,4 @@ const KEEP_ALIVE: Duration = Duration::from_secs(4);
 const DEFAULT_NAME: &str = "gatehouse";
 /// How long QUIC has the network for itself.
 const QUIC_ALONE: Duration = Duration::from_secs(1);
-const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 const GIVE_UP: Duration = Duration::from_secs(10);
-/// Of those that a name stands for.
-const MAX_ADDRESSES: usize = 8;

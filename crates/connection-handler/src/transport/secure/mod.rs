@@ -61,7 +61,7 @@ use std::{sync::Arc, time::Duration};
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 
 pub use self::{
-    connector::{Addresses, SecureConnector},
+    connector::SecureConnector,
     listener::SecureListener,
     port::{SecurePort, SecurePortHandle},
     streams::{SecureRead, SecureWrite, farewells},

@@ -1,0 +1,3 @@
+//! The kinds of connections: one folder each.
+
+pub(crate) mod guest;

@@ -1,0 +1,56 @@
+//! The same kind of connection on other transports, and within other bounds.
+#![allow(dead_code, reason = "the program needs only one of each")]
+
+use std::{io, path::Path, time::Duration};
+
+use actix::{Actor, Addr};
+use connection_handler::{
+    ConnectionConfig, IncomingConnectionHandler, OutgoingBudget, transport::Listener,
+};
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::{handlers::guest::GuestHandler, server::Server};
+
+pub(crate) fn serve(listener: impl Listener, server: Addr<Server>) {
+    let config = ConnectionConfig::default();
+    IncomingConnectionHandler::new(GuestHandler::new(), listener, server, config).start();
+}
+
+pub(crate) async fn serve_on_this_host(server: Addr<Server>, path: &Path) -> io::Result<()> {
+    serve(TcpListener::bind("127.0.0.1:7000").await?, server.clone());
+    serve(UnixListener::bind(path)?, server);
+    Ok(())
+}
+
+#[cfg(feature = "secure")]
+pub(crate) async fn serve_the_world(
+    server: Addr<Server>,
+    data_dir: &Path,
+    addr: std::net::SocketAddr,
+) -> Result<connection_handler::transport::secure::SecurePortHandle, Box<dyn std::error::Error>> {
+    use connection_handler::transport::{
+        keys::Identity,
+        secure::{SecurePort, SecurePortConfig},
+    };
+
+    // QUIC and TLS 1.3 on the same port. What a client asks for (ALPN) decides the kind.
+    let identity = Identity::load_or_create(data_dir, "door")?;
+    let mut port = SecurePort::bind(addr, &identity, SecurePortConfig::default()).await?;
+    serve(port.listener("guest/1"), server);
+    println!("guests trust {}", identity.fingerprint());
+    Ok(port.start())
+}
+
+pub(crate) fn bounds() -> ConnectionConfig {
+    ConnectionConfig {
+        // Doors are small.
+        max_connections: 500,
+        max_connections_per_ip: 5,
+        // Who says nothing for a minute has left.
+        idle_timeout: Some(Duration::from_secs(60)),
+        // What may wait for one guest, and for all of them together.
+        outgoing_bytes: 64 * 1024,
+        outgoing_budget: OutgoingBudget::new(8 * 1024 * 1024),
+        ..ConnectionConfig::default()
+    }
+}

@@ -1,0 +1,140 @@
+//! One echo service on all transports at once: one kind of connection, one central actor, and a
+//! client that tries each of them.
+//!
+//! ```text
+//! cargo run -p connection-handler --features secure --example transports
+//! ```
+//!
+//! prints, for TCP, a Unix socket, memory, QUIC and TLS, what came back and what the server knows of
+//! who asked. Without the feature the last two are left out.
+
+use std::{collections::HashMap, error::Error};
+
+use actix::{Actor, Addr, Context};
+use bytes::BytesMut;
+use connection_handler::{
+    ConnectionConfig, DisconnectReason, IncomingConnectionHandler, Peer, PeerId, PlainHandler,
+    Serves,
+    transport::{Connector, Listener, memory::memory, tcp::TcpConnector, unix::UnixConnector},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, UnixListener},
+};
+use tokio_util::codec::BytesCodec;
+
+connection_handler::peer! {
+    /// Who says something, and hears it again.
+    struct Caller: BytesMut => BytesMut;
+}
+
+type CallerHandler = PlainHandler<Caller, BytesCodec, BytesCodec>;
+
+#[derive(Default)]
+struct Echo(HashMap<PeerId, Caller>);
+
+impl Actor for Echo {
+    type Context = Context<Self>;
+}
+
+connection_handler::serves!(Echo: Caller);
+
+impl Serves<Caller> for Echo {
+    fn connected(&mut self, caller: Caller, _: &mut Context<Self>) {
+        let link = caller.link();
+        println!("{:>6}: {} has called", link.transport(), link.remote_addr());
+        self.0.insert(caller.id(), caller);
+    }
+
+    fn message(&mut self, from: PeerId, bytes: BytesMut, _: &mut Context<Self>) {
+        if let Some(caller) = self.0.get(&from) {
+            caller.send(bytes);
+        }
+    }
+
+    fn disconnected(&mut self, gone: PeerId, _: DisconnectReason, _: &mut Context<Self>) {
+        self.0.remove(&gone);
+    }
+}
+
+/// All that there is to serving a transport.
+fn serve(listener: impl Listener, echo: &Addr<Echo>) {
+    let config = ConnectionConfig::default();
+    IncomingConnectionHandler::new(CallerHandler::new(), listener, echo.clone(), config).start();
+}
+
+/// Calls, and says how, and what came back.
+async fn call(mut connector: impl Connector) -> Result<(&'static str, String), Box<dyn Error>> {
+    let mut connection = connector.connect().await?;
+    connection.write.write_all(CALL.as_bytes()).await?;
+    let mut heard = [0; CALL.len()];
+    connection.read.read_exact(&mut heard).await?;
+    Ok((connection.transport, String::from_utf8_lossy(&heard).into_owned()))
+}
+
+const CALL: &str = "is there anybody?";
+
+async fn call_everywhere() -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
+    let echo = Echo::default().start();
+    let mut heard = Vec::new();
+
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let addr = listener.local_addr()?;
+    serve(listener, &echo);
+    heard.push(call(TcpConnector { addr }).await?);
+
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("echo.sock");
+    serve(UnixListener::bind(&path)?, &echo);
+    heard.push(call(UnixConnector { path }).await?);
+
+    let (listener, connector) = memory(1024);
+    serve(listener, &echo);
+    heard.push(call(connector).await?);
+
+    #[cfg(feature = "secure")]
+    heard.extend(call_securely(&echo).await?);
+    Ok(heard)
+}
+
+/// QUIC and TLS on one port: the client takes whichever the network lets through.
+#[cfg(feature = "secure")]
+async fn call_securely(echo: &Addr<Echo>) -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
+    use connection_handler::transport::{
+        keys::Identity,
+        secure::{SecureConnector, SecurePort, SecurePortConfig},
+    };
+
+    let identity = Identity::ephemeral()?;
+    let addr = "127.0.0.1:0".parse()?;
+    let mut port = SecurePort::bind(addr, &identity, SecurePortConfig::default()).await?;
+    let (addr, trust) = (port.local_addr(), identity.fingerprint().into());
+    serve(port.listener("echo/1"), echo);
+    let port = port.start();
+    let heard = call(SecureConnector::new(addr, "echo/1", trust, None)).await?;
+    port.close().await;
+    Ok(vec![heard])
+}
+
+#[actix::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    for (transport, heard) in call_everywhere().await? {
+        println!("{transport:>6}: {heard}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix::test]
+    async fn every_transport_says_back_what_it_hears() {
+        let heard = call_everywhere().await.unwrap();
+        assert!(heard.iter().all(|(_, heard)| heard == CALL), "{heard:?}");
+        let transports: Vec<_> = heard.into_iter().map(|(transport, _)| transport).collect();
+        assert_eq!(transports[..3], ["tcp", "unix", "memory"]);
+        let secure = if cfg!(feature = "secure") { &["quic"][..] } else { &[] };
+        assert_eq!(&transports[3..], secure);
+    }
+}
