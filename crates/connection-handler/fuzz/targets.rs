@@ -1,0 +1,135 @@
+//! What is fuzzed: each function is a whole target, whoever makes the bytes.
+//!
+//! * `cargo +nightly fuzz run chunks` (in the folder of the crate) has libFuzzer make them,
+//! * `cargo run --release -p connection-handler --example fuzz` does without it,
+//! * `tests/fuzz.rs` has a few thousand made in every run of the tests.
+
+use bytes::BytesMut;
+use connection_handler::{
+    Decoded, DisconnectReason, MessageDecoder, MessageEncoder, MessageLimit,
+    TcpMessageConnectionReader, TcpMessageConnectionWriter, capture::Reader, testing::fuzz_decoder,
+};
+use framing::{
+    FrameError,
+    chunks::ChunkSize,
+    lines::{self, Lines},
+    self_counting::SelfCounting,
+};
+use tokio_util::codec::{Decoder, Encoder};
+
+/// The name of a target, the target, and some bytes that are right.
+pub(crate) type Target = (&'static str, fn(&[u8]), &'static [&'static [u8]]);
+
+/// All of them.
+pub(crate) const TARGETS: [Target; 4] = [
+    ("chunks", chunks, &[b"\x03\x01\0!\x03\0ab!\0\0abcd\x01\0!", b"\xff\x05\0abcd!\0\0"]),
+    ("lines", lines, &[b"\x08one\r\n\ntwo\n\r\nfour\rf\n", b"\x02\n\r\r\n"]),
+    ("self_counting", self_counting, &[b"\x10\x03\0a\x02\0\x08\0abcdef", b"\x03\x05\0abc"]),
+    ("capture", capture, &[include_bytes!("../tests/seeing/version-1.capture")]),
+];
+
+/// Messages in chunks: the first byte says how small a chunk is, the others are the stream.
+pub(crate) fn chunks(bytes: &[u8]) {
+    let [first, stream @ ..] = bytes else { return };
+    let size = ChunkSize::new(u16::from(*first) + 1).expect("more than 0");
+    let reader = || TcpMessageConnectionReader::with_chunks(Shout, MessageLimit::new(MAX), size);
+    fuzz_decoder(stream, reader);
+
+    // As a message, they come back.
+    let mut wire = BytesMut::new();
+    let message = [stream, b"!"].concat();
+    let written = TcpMessageConnectionWriter::with_chunks(Shout, size).encode(message, &mut wire);
+    written.expect("whatever is not empty can be written");
+    let read = reader().decode(&mut wire);
+    // An earlier `!` at the end of a full chunk ends the message there.
+    if let Ok(Some(read)) = read {
+        assert!(stream.starts_with(&read[..read.len() - 1]));
+    } else {
+        assert!(stream.len() >= MAX, "{read:?}");
+    }
+}
+
+/// Lines: the first byte says how long they may be.
+pub(crate) fn lines(bytes: &[u8]) {
+    let [max, stream @ ..] = bytes else { return };
+    let reader = || {
+        let mut lines = Lines::new(usize::from(*max));
+        Frames(move |src: &mut BytesMut| lines.next(src))
+    };
+    fuzz_decoder(stream, reader);
+
+    let mut wire = BytesMut::new();
+    if lines::encode(stream, &mut wire).is_ok() {
+        let line = Lines::new(stream.len()).next(&mut wire).expect("a line of that length");
+        assert_eq!(line.as_deref(), Some(stream));
+        assert!(wire.is_empty());
+    }
+}
+
+/// Lengths that count themselves: the first byte says how long frames may be.
+pub(crate) fn self_counting(bytes: &[u8]) {
+    let [max, stream @ ..] = bytes else { return };
+    let mut frames = SelfCounting { max: u16::from(*max) + 2 };
+    fuzz_decoder(stream, || Frames(move |src: &mut BytesMut| { frames }.next(src)));
+
+    let mut wire = BytesMut::new();
+    let written = frames.encode(&mut wire, |bytes| {
+        bytes.extend_from_slice(stream);
+        Ok::<_, FrameError>(())
+    });
+    assert_eq!(written.is_ok(), stream.len() <= usize::from(*max));
+    if written.is_ok() {
+        assert_eq!(frames.next(&mut wire), Ok(Some(BytesMut::from(stream))));
+    }
+}
+
+/// A capture, perhaps damaged: it ends, and after an error there is nothing more.
+pub(crate) fn capture(bytes: &[u8]) {
+    let Ok(mut reader) = Reader::new(bytes) else { return };
+    let records = reader.by_ref().map_while(Result::ok).count();
+    // Each has a length, a type, a time and a peer.
+    assert!(records <= bytes.len() / 21, "{records} records in {} bytes", bytes.len());
+    assert!(reader.next().is_none());
+}
+
+/// Messages that end with `!`.
+struct Shout;
+
+impl MessageDecoder for Shout {
+    type Message = Vec<u8>;
+    type Error = DisconnectReason;
+
+    fn decode(&mut self, bytes: &[u8]) -> Result<Decoded<Vec<u8>>, DisconnectReason> {
+        Ok(match bytes.ends_with(b"!") {
+            true => Decoded::Message(bytes.to_vec()),
+            false => Decoded::Incomplete,
+        })
+    }
+}
+
+impl MessageEncoder<Vec<u8>> for Shout {
+    type Error = DisconnectReason;
+
+    fn encode(&mut self, message: &Vec<u8>, bytes: &mut BytesMut) -> Result<(), DisconnectReason> {
+        bytes.extend_from_slice(message);
+        Ok(())
+    }
+}
+
+/// Frames as messages.
+struct Frames<F>(F);
+
+impl<F> Decoder for Frames<F>
+where
+    F: FnMut(&mut BytesMut) -> Result<Option<BytesMut>, FrameError>,
+{
+    type Item = BytesMut;
+    type Error = DisconnectReason;
+
+    fn decode(&mut self, src: &mut BytesMut) -> Result<Option<BytesMut>, DisconnectReason> {
+        Ok(self.0(src)?)
+    }
+}
+
+/// Longest message in chunks, in bytes.
+const MAX: usize = 4096;
