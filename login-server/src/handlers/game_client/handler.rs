@@ -1,6 +1,6 @@
 //! Connections of game clients.
 
-use ::protocol::MAX_AFTER_LOGIN;
+use ::protocol::{MAX_AFTER_LOGIN, VERSION};
 use connection_handler::{ConnectionHandler, MessageLimit, Peer, PeerLink};
 
 use super::protocol::{FromGameClient, Reader, ToGameClient, Writer, reader_and_writer};
@@ -42,6 +42,7 @@ impl ConnectionHandler for GameClientHandler {
         link: PeerLink<ToGameClient>,
     ) -> (Self::Reader, Self::Writer, GameClient) {
         let (reader, writer, limit) = reader_and_writer();
+        link.set_encoding_class(writer.encoding_class(VERSION.into()));
         (reader, writer, GameClient { link, limit })
     }
 }
