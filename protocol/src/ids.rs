@@ -61,7 +61,11 @@ macro_rules! id_of_64_bits {
 }
 
 id_of_64_bits! {
-    /// A game server: random, chosen by its launcher once, and kept. 16 hexadecimal digits as text.
+    /// A game server. 16 hexadecimal digits as text.
+    ///
+    /// On a launcher's link it is the launcher's own: random, chosen once, and kept. Game clients
+    /// and operators know the server by another, which the login server derives from that one and
+    /// the launcher's key: it is as lasting, and no launcher can take another's.
     ServerId
 }
 

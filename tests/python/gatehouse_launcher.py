@@ -124,17 +124,26 @@ def strangers_are_turned_away(where, certificate):
         step(f"with a wrong secret: {goodbye['is']}")
 
 
-def play(launcher, client, server):
-    """A player finds the server, joins, talks, and leaves."""
+def server_of(player, listed):
+    """The id that game clients know of the server with only this player in its game."""
+    return next((id for id, server in listed.known.items() if server["players"] == player), None)
+
+
+def play(launcher, client, own):
+    """A player finds the server, joins, talks, and leaves. `own` is its id on our own link."""
     listed = gatehouse.Servers()
     client.send(gatehouse.watch_servers())
-    while listed.known.get(server, {}).get("players") != {7: "Grace"}:
+    while (server := server_of({7: "Grace"}, listed)) is None:
         listed.apply(client.expect("Servers"))
+    if server == own:
+        raise Failure("a launcher can choose the id that players know")
     step(f"a player sees the server: {listed.known[server]}")
 
     client.requests += 1
     client.send(gatehouse.join(client.requests, server))
     admit = launcher.expect("Admit")
+    if admit["server"] != own:
+        raise Failure(f"{own} was expected, and this came: {admit}")
     launcher.send(granted(admit["request"], "a secret"))
     ticket = answered(client.wait(lambda m: m.get("request") == client.requests), "Joined")
     wanted = {"server": server, "address": "127.0.0.1", "port": 3979, "secret": "a secret"}
@@ -146,13 +155,13 @@ def play(launcher, client, server):
     client.send(gatehouse.chat(client.requests, 1, "hello, game"))
     say = launcher.expect("Say")
     step(f"{say['speaker']} said in the game: {say['text']}")
-    launcher.send(said(server, "Grace", "hello, player"))
+    launcher.send(said(own, "Grace", "hello, player"))
     heard = client.wait(lambda m: m["is"] == "Said" and m["speaker"]["is"] == "InGame")
     step(f"{heard['speaker']['name']} said to the player: {heard['text']}")
 
     answered(client.ask(gatehouse.leave), "Left")
     step(f"the player left: {launcher.expect('Dismiss')['player']} is no longer expected")
-    launcher.send(servers(False, disappeared(server)))
+    launcher.send(servers(False, disappeared(own)))
     while server in listed.known:
         listed.apply(client.expect("Servers"))
     step("the server is gone from the list")

@@ -4,7 +4,7 @@ use protocol::{
     Channel, Refusal, RequestId, Said, ServerId, Speaker, Text, ToGameClient, ToLauncher,
 };
 
-use super::{Effect, LinkId, Lobby, limits::Taken};
+use super::{Effect, LinkId, Lobby, limits::Taken, server_ids::OwnId};
 
 impl Lobby {
     /// A player says something, and hears it too: that is the acknowledgement.
@@ -46,25 +46,27 @@ impl Lobby {
     pub(super) fn said_in_game(
         &mut self,
         launcher: LinkId,
-        server: ServerId,
+        own: OwnId,
         name: Text<64>,
         text: Text<400>,
     ) {
-        if self.launcher_link(server) == Some(launcher) {
+        let Some(key) = self.launchers.get(&launcher).and_then(|link| link.key) else { return };
+        let server = own.public(key);
+        if self.launcher_of(server) == Some((launcher, own)) {
             let said = Said { channel: Channel::Server, speaker: Speaker::InGame(name), text };
             self.tell(self.players_on(server), ToGameClient::Said(said));
         }
     }
 
-    /// The connection of who has this server.
-    pub(super) fn launcher_link(&self, server: ServerId) -> Option<LinkId> {
-        let (key, _) = self.servers.get(server)?;
-        self.enrolled.get(&key).copied()
+    /// The connection of who has this server, and how to name it there.
+    pub(super) fn launcher_of(&self, server: ServerId) -> Option<(LinkId, OwnId)> {
+        let (key, own) = self.servers.origin(server)?;
+        Some((*self.enrolled.get(&key)?, own))
     }
 
     fn say_in_game(&mut self, server: ServerId, speaker: Text<64>, text: Text<400>) {
-        if let Some(launcher) = self.launcher_link(server) {
-            let say = ToLauncher::Say { server, speaker, text };
+        if let Some((launcher, own)) = self.launcher_of(server) {
+            let say = ToLauncher::Say { server: own.0, speaker, text };
             self.effects.push(Effect::ToLauncher(launcher, say));
         }
     }

@@ -7,7 +7,9 @@ use protocol::{
     ToLauncher,
 };
 
-use super::{Effect, LinkId, Lobby, SessionId, clients::BUSY, reachable_address};
+use super::{
+    Effect, LinkId, Lobby, SessionId, clients::BUSY, reachable_address, server_ids::OwnId,
+};
 
 /// Who waits for a launcher's word.
 #[derive(Debug, Default)]
@@ -43,7 +45,7 @@ impl Lobby {
     /// Asks the launcher of `server` to let a player in.
     pub(super) fn join(&mut self, link: LinkId, request: RequestId, server: ServerId) {
         match self.may_join(link, server) {
-            Ok((session, launcher)) => {
+            Ok((session, launcher, own)) => {
                 let Some(player) = self.sessions.get(&session).map(|s| s.name.clone()) else {
                     return;
                 };
@@ -52,7 +54,8 @@ impl Lobby {
                 let since = self.now.running;
                 let admitting = Admitting { link, request, session, server, launcher, since };
                 self.admissions.by_request.insert(number, admitting);
-                let admit = ToLauncher::Admit { request: RequestId(number), server, player };
+                let request = RequestId(number);
+                let admit = ToLauncher::Admit { request, server: own.0, player };
                 self.effects.push(Effect::ToLauncher(launcher, admit));
             }
             Err(reason) => self.refuse(link, request, reason),
@@ -138,15 +141,19 @@ impl Lobby {
         sessions.filter_map(|session| self.sessions.get(session)?.link()).collect()
     }
 
-    fn may_join(&self, link: LinkId, server: ServerId) -> Result<(SessionId, LinkId), Refusal> {
+    fn may_join(
+        &self,
+        link: LinkId,
+        server: ServerId,
+    ) -> Result<(SessionId, LinkId, OwnId), Refusal> {
         let session = self.session_of(link).ok_or(Refusal::NotLoggedIn)?;
         if self.admissions.of(link).is_some() || !self.may_wait(link) {
             return Err(BUSY);
         }
-        let (key, _) = self.servers.get(server).ok_or(Refusal::UnknownServer)?;
-        let launcher = *self.enrolled.get(&key).ok_or(Refusal::Unavailable)?;
+        self.servers.get(server).ok_or(Refusal::UnknownServer)?;
+        let (launcher, own) = self.launcher_of(server).ok_or(Refusal::Unavailable)?;
         self.servers.place(server).ok_or(Refusal::ServerNotReady)?;
-        Ok((session, launcher))
+        Ok((session, launcher, own))
     }
 
     fn let_in(&mut self, waits: Admitting, secret: JoinSecret) {
@@ -195,11 +202,10 @@ impl Lobby {
     }
 
     fn dismiss(&mut self, session: SessionId, server: ServerId) {
-        let launcher =
-            self.servers.get(server).and_then(|(key, _)| self.enrolled.get(&key).copied());
+        let launcher = self.launcher_of(server);
         let player = self.sessions.get(&session).map(|session| session.name.clone());
-        if let (Some(launcher), Some(player)) = (launcher, player) {
-            let dismiss = ToLauncher::Dismiss { server, player };
+        if let (Some((launcher, own)), Some(player)) = (launcher, player) {
+            let dismiss = ToLauncher::Dismiss { server: own.0, player };
             self.effects.push(Effect::ToLauncher(launcher, dismiss));
         }
     }

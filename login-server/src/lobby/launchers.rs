@@ -10,6 +10,7 @@ use super::{
     Effect, LauncherKey, LinkId, Lobby, Query,
     limits::{Taken, TokenBucket},
     pulse::Pulse,
+    server_ids::OwnId,
     waiting::What,
 };
 
@@ -19,11 +20,10 @@ pub(super) struct LauncherLink {
     pub(super) from: IpAddr,
     /// Since it was greeted.
     pub(super) pulse: Option<Pulse>,
-    key: Option<LauncherKey>,
+    /// The one it has proved to have.
+    pub(super) key: Option<LauncherKey>,
     state: State,
     messages: TokenBucket,
-    /// Servers of others it has claimed.
-    foreign: u32,
     /// The log says already that not all of its servers are shown.
     left_out: bool,
 }
@@ -60,8 +60,7 @@ impl Lobby {
     ) {
         let messages = TokenBucket::new(self.limits.launcher_messages, self.now.running);
         let state = State::Connected;
-        let launcher =
-            LauncherLink { from, pulse: None, key, state, messages, foreign: 0, left_out: false };
+        let launcher = LauncherLink { from, pulse: None, key, state, messages, left_out: false };
         self.launchers.insert(link, launcher);
     }
 
@@ -207,7 +206,7 @@ impl Lobby {
                 self.admitted(link, request, admission);
             }
             FromLauncher::Said { server, name, text } => {
-                self.said_in_game(link, server, name, text);
+                self.said_in_game(link, OwnId(server), name, text);
             }
             FromLauncher::Ping { nonce } => self.pong(link, nonce),
             FromLauncher::Pong { .. } => {}
@@ -247,19 +246,7 @@ impl Lobby {
                 "left out of the list: too many or unknown"
             );
         }
-        if reported.foreign > 0 {
-            tracing::info!(
-                link = link.0,
-                servers = reported.foreign,
-                "a launcher claims another's servers"
-            );
-            launcher.foreign = launcher.foreign.saturating_add(reported.foreign);
-        }
-        let persists = launcher.foreign >= self.limits.foreign_servers;
         self.announce(reported.events);
-        if persists {
-            self.violation(link, "servers of another launcher");
-        }
     }
 
     fn pong(&mut self, link: LinkId, nonce: u64) {

@@ -49,8 +49,6 @@ pub struct Limits {
     pub chat: Rate,
     /// Messages of a launcher. Ten times beyond it is a violation.
     pub launcher_messages: Rate,
-    /// How often a launcher may claim another's server. Then it is a violation.
-    pub foreign_servers: u32,
 }
 
 impl Default for Limits {
@@ -73,7 +71,6 @@ impl Default for Limits {
             client_messages: Rate { burst: 50, per_second: 10 },
             chat: Rate { burst: 5, per_second: 1 },
             launcher_messages: Rate { burst: 500, per_second: 200 },
-            foreign_servers: 10,
         }
     }
 }

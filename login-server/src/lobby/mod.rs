@@ -16,6 +16,7 @@ mod launchers;
 mod limits;
 mod operator;
 mod pulse;
+mod server_ids;
 mod servers;
 mod sessions;
 #[cfg(test)]

@@ -34,8 +34,8 @@ impl Lobby {
     pub fn kick(&self, server: &str, player: &str, reason: Text<128>) -> Result<Effect, KickError> {
         let server = self.find_server(server)?;
         let player = self.find_player(server, player)?;
-        let launcher = self.launcher_link(server).ok_or(KickError::Unreachable)?;
-        Ok(Effect::ToLauncher(launcher, ToLauncher::Kick { server, player, reason }))
+        let (launcher, own) = self.launcher_of(server).ok_or(KickError::Unreachable)?;
+        Ok(Effect::ToLauncher(launcher, ToLauncher::Kick { server: own.0, player, reason }))
     }
 
     fn find_server(&self, wanted: &str) -> Result<ServerId, KickError> {

@@ -10,6 +10,7 @@ use protocol::{List, Reachable, ServerEvent, ServerEvents, ServerId, ServerState
 use super::{
     LauncherKey,
     limits::{Rate, Taken, TokenBucket},
+    server_ids::OwnId,
     view::View,
 };
 
@@ -32,6 +33,8 @@ const CHANGES: Rate = Rate { burst: MAX_SIZE_OF_LAUNCHER as u32, per_second: 200
 /// Reports are collected per launcher, and what is shown follows them by comparison: a report that
 /// says nothing new costs watchers nothing, and a launcher that was away and lists its servers
 /// again does not make them flicker.
+///
+/// What is reported goes by the launchers' own ids, what is shown by the public ones.
 #[derive(Debug, Default)]
 pub struct ServerList {
     launchers: BTreeMap<LauncherKey, Launcher>,
@@ -44,8 +47,6 @@ pub struct ServerList {
 pub(super) struct Reported {
     /// For watchers.
     pub(super) events: Vec<ServerEvent>,
-    /// Servers it claimed that another launcher has.
-    pub(super) foreign: u32,
     /// Facts there was no room for.
     pub(super) left_out: u32,
 }
@@ -58,13 +59,13 @@ pub(super) struct NotFresh;
 struct Launcher {
     name: Text<64>,
     state: Listing,
-    servers: BTreeMap<ServerId, View>,
-    places: BTreeMap<ServerId, Reachable>,
+    servers: BTreeMap<OwnId, View>,
+    places: BTreeMap<OwnId, Reachable>,
     /// Events that describe what is shown of it.
     size: usize,
     changes: TokenBucket,
     /// Servers that may be shown otherwise than they were reported.
-    unpublished: BTreeSet<ServerId>,
+    unpublished: BTreeSet<OwnId>,
 }
 
 #[derive(Debug)]
@@ -74,7 +75,7 @@ enum Listing {
     /// On a new connection, and nothing was reported there yet.
     Awaited { since: Duration },
     /// Lists its servers anew, in several messages. Nothing is shown of it before the last.
-    Begun { since: Duration, servers: BTreeMap<ServerId, View> },
+    Begun { since: Duration, servers: BTreeMap<OwnId, View> },
     /// What it reports is shown.
     Complete,
 }
@@ -82,6 +83,7 @@ enum Listing {
 #[derive(Debug)]
 struct Shown {
     launcher: LauncherKey,
+    own: OwnId,
     view: View,
 }
 
@@ -96,10 +98,15 @@ impl ServerList {
         self.shown.get(&server).map(|shown| (shown.launcher, &shown.view))
     }
 
+    /// Whose server this is, and how its launcher names it.
+    pub(super) fn origin(&self, server: ServerId) -> Option<(LauncherKey, OwnId)> {
+        self.shown.get(&server).map(|shown| (shown.launcher, shown.own))
+    }
+
     /// Where players find a server, if its launcher has said so.
     pub(super) fn place(&self, server: ServerId) -> Option<&Reachable> {
         let shown = self.shown.get(&server)?;
-        self.launchers.get(&shown.launcher)?.places.get(&server)
+        self.launchers.get(&shown.launcher)?.places.get(&shown.own)
     }
 
     /// The whole list, as messages for who knows nothing of it.
@@ -136,7 +143,7 @@ impl ServerList {
         launcher.state = Listing::Lost { since: now };
         let servers: Vec<_> = launcher.servers.keys().copied().collect();
         let mut reported = Reported::default();
-        servers.iter().for_each(|server| self.publish(key, *server, &mut reported));
+        servers.iter().for_each(|own| self.publish(key, *own, &mut reported));
         reported.events
     }
 
@@ -144,7 +151,7 @@ impl ServerList {
     pub(super) fn forget(&mut self, key: LauncherKey) -> Vec<ServerEvent> {
         let Some(launcher) = self.launchers.remove(&key) else { return Vec::new() };
         let mut events = Vec::new();
-        launcher.servers.keys().for_each(|server| self.hide(key, *server, &mut events));
+        launcher.servers.keys().for_each(|own| self.hide(key, *own, &mut events));
         events
     }
 
@@ -168,16 +175,12 @@ impl ServerList {
         let mut reported = Reported::default();
         let mut touched = BTreeSet::new();
         for event in report.events {
-            let server = id(&event);
-            match collect(servers, event) {
+            let own = id(&event);
+            match collect(servers, own, event) {
                 Ok(()) => {}
                 Err(LeftOut) => reported.left_out += 1,
             }
-            let others = self.shown.get(&server).is_some_and(|shown| shown.launcher != key);
-            if others && servers.remove(&server).is_some() {
-                reported.foreign += 1;
-            }
-            touched.insert(server);
+            touched.insert(own);
         }
         if complete {
             launcher.unpublished.append(&mut touched);
@@ -191,14 +194,14 @@ impl ServerList {
     /// Where players find a server of this launcher. Says whether there was room for it.
     pub(super) fn reachable(&mut self, key: LauncherKey, reachable: Reachable) -> bool {
         let Some(launcher) = self.launchers.get_mut(&key) else { return false };
-        let places = &mut launcher.places;
-        if places.len() >= MAX_SERVERS_PER_LAUNCHER && !places.contains_key(&reachable.server) {
-            places.retain(|server, _| launcher.servers.contains_key(server));
+        let (own, places) = (OwnId(reachable.server), &mut launcher.places);
+        if places.len() >= MAX_SERVERS_PER_LAUNCHER && !places.contains_key(&own) {
+            places.retain(|own, _| launcher.servers.contains_key(own));
         }
-        if places.len() >= MAX_SERVERS_PER_LAUNCHER && !places.contains_key(&reachable.server) {
+        if places.len() >= MAX_SERVERS_PER_LAUNCHER && !places.contains_key(&own) {
             return false;
         }
-        places.insert(reachable.server, reachable);
+        places.insert(own, reachable);
         true
     }
 
@@ -243,10 +246,10 @@ impl ServerList {
     fn publish_some(&mut self, key: LauncherKey, now: Duration, reported: &mut Reported) {
         while let Some(launcher) = self.launchers.get_mut(&key)
             && launcher.changes.take_many(0, now) == Taken::Within
-            && let Some(server) = launcher.unpublished.pop_first()
+            && let Some(own) = launcher.unpublished.pop_first()
         {
             let before = reported.events.len();
-            self.publish(key, server, reported);
+            self.publish(key, own, reported);
             let told = u32::try_from(reported.events.len() - before).unwrap_or(u32::MAX);
             if let Some(launcher) = self.launchers.get_mut(&key) {
                 launcher.changes.take_many(told, now);
@@ -255,16 +258,17 @@ impl ServerList {
     }
 
     /// Shows a server as it was reported.
-    fn publish(&mut self, key: LauncherKey, server: ServerId, reported: &mut Reported) {
+    fn publish(&mut self, key: LauncherKey, own: OwnId, reported: &mut Reported) {
         let Some(launcher) = self.launchers.get_mut(&key) else { return };
-        let Some(view) = launcher.servers.get(&server) else {
-            return self.hide(key, server, &mut reported.events);
+        let Some(view) = launcher.servers.get(&own) else {
+            return self.hide(key, own, &mut reported.events);
         };
         let unreachable = matches!(launcher.state, Listing::Lost { .. });
         let unreachable = unreachable.then(|| view.in_state(ServerState::Unreachable));
         let target = unreachable.as_ref().unwrap_or(view);
         let is_full =
             |all: usize, of_launcher| all >= MAX_SIZE || of_launcher >= MAX_SIZE_OF_LAUNCHER;
+        let server = own.public(key);
         if !self.shown.contains_key(&server) {
             if is_full(self.size, launcher.size) {
                 reported.left_out += 1;
@@ -272,12 +276,13 @@ impl ServerList {
             }
             self.size += 1;
             launcher.size += 1;
-            self.shown.insert(server, Shown { launcher: key, view: View::default() });
+            self.shown.insert(server, Shown { launcher: key, own, view: View::default() });
             reported.events.push(ServerEvent::Appeared { server });
         }
-        let Some(shown) = self.shown.get_mut(&server).filter(|shown| shown.launcher == key) else {
-            return;
-        };
+        // Two servers have one id only after more hashes than anybody computes for it. Then the
+        // one that is shown stays as it is.
+        let is_this = |shown: &&mut Shown| (shown.launcher, shown.own) == (key, own);
+        let Some(shown) = self.shown.get_mut(&server).filter(is_this) else { return };
         for change in shown.view.changes_to(target) {
             if is_full(self.size, launcher.size) && shown.view.grows_with(&change) {
                 reported.left_out += 1;
@@ -291,8 +296,9 @@ impl ServerList {
         }
     }
 
-    fn hide(&mut self, key: LauncherKey, server: ServerId, events: &mut Vec<ServerEvent>) {
-        if self.shown.get(&server).is_some_and(|shown| shown.launcher == key)
+    fn hide(&mut self, key: LauncherKey, own: OwnId, events: &mut Vec<ServerEvent>) {
+        let server = own.public(key);
+        if self.origin(server) == Some((key, own))
             && let Some(shown) = self.shown.remove(&server)
         {
             self.size -= shown.view.size();
@@ -318,32 +324,37 @@ pub(super) fn messages(fresh: bool, events: Vec<ServerEvent>) -> Vec<ServerEvent
 struct LeftOut;
 
 /// Adds what is reported of one server to what was reported of it before.
-fn collect(servers: &mut BTreeMap<ServerId, View>, event: ServerEvent) -> Result<(), LeftOut> {
+fn collect(
+    servers: &mut BTreeMap<OwnId, View>,
+    own: OwnId,
+    event: ServerEvent,
+) -> Result<(), LeftOut> {
     match event {
-        ServerEvent::Appeared { server } => {
-            if servers.len() >= MAX_SERVERS_PER_LAUNCHER && !servers.contains_key(&server) {
+        ServerEvent::Appeared { .. } => {
+            if servers.len() >= MAX_SERVERS_PER_LAUNCHER && !servers.contains_key(&own) {
                 return Err(LeftOut);
             }
-            servers.insert(server, View::default());
+            servers.insert(own, View::default());
         }
-        ServerEvent::Changed { server, change } => {
-            let view = servers.get_mut(&server).ok_or(LeftOut)?;
+        ServerEvent::Changed { change, .. } => {
+            let view = servers.get_mut(&own).ok_or(LeftOut)?;
             if !view.apply(&change) {
                 return Err(LeftOut);
             }
         }
-        ServerEvent::Disappeared { server } => {
-            servers.remove(&server);
+        ServerEvent::Disappeared { .. } => {
+            servers.remove(&own);
         }
     }
     Ok(())
 }
 
-fn id(event: &ServerEvent) -> ServerId {
+/// Which of its servers a launcher means.
+fn id(event: &ServerEvent) -> OwnId {
     match event {
         ServerEvent::Appeared { server }
         | ServerEvent::Changed { server, .. }
-        | ServerEvent::Disappeared { server } => *server,
+        | ServerEvent::Disappeared { server } => OwnId(*server),
     }
 }
 

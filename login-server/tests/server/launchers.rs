@@ -9,9 +9,10 @@ use protocol::{
 
 use crate::{
     commands::{command, enroll},
-    support::{Client, Launcher, PASSWORD, REQUEST, Server, log_in, one_server},
+    support::{Client, Launcher, PASSWORD, REQUEST, Server, appeared, log_in, one_server},
 };
 
+/// As the launcher names it.
 const SERVER: ServerId = ServerId(0x1234);
 
 /// A launcher that has just enrolled.
@@ -33,9 +34,10 @@ async fn back(server: &Server, identity: &Identity) -> Launcher {
     launcher
 }
 
-/// Lets `client` join the server of `launcher`.
-async fn join(client: &mut Client, launcher: &mut Launcher, name: &str) {
-    client.send(FromGameClient::Join { request: REQUEST, server: SERVER }).await;
+/// Lets `client` join the server of `launcher`. Returns its id, as clients know it.
+async fn join(client: &mut Client, launcher: &mut Launcher, name: &str) -> ServerId {
+    let server = client.the_server().await;
+    client.send(FromGameClient::Join { request: REQUEST, server }).await;
     let ToLauncher::Admit { request, server: SERVER, player } = launcher.receive().await else {
         panic!("nobody wants to join");
     };
@@ -44,8 +46,9 @@ async fn join(client: &mut Client, launcher: &mut Launcher, name: &str) {
     let admission = Admission::Granted { secret: secret.clone() };
     launcher.send(FromLauncher::Admitted { request, admission }).await;
     let ToGameClient::Joined(ticket) = client.receive().await else { panic!("not joined") };
-    assert_eq!((ticket.request, ticket.server, ticket.secret), (REQUEST, SERVER, secret));
+    assert_eq!((ticket.request, ticket.server, ticket.secret), (REQUEST, server, secret));
     assert_eq!((ticket.address, ticket.port), ([127, 0, 0, 1].into(), 3979));
+    server
 }
 
 fn last(messages: &[ToLauncher]) -> Option<&ToLauncher> {
@@ -56,13 +59,19 @@ fn last(messages: &[ToLauncher]) -> Option<&ToLauncher> {
 async fn a_launcher_enrols_once_and_is_known_by_its_key_from_then_on() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start_in(directory.path()).await;
-    let (launcher, identity) = enrolled(&server, "ours").await;
+    let (mut launcher, identity) = enrolled(&server, "ours").await;
+    launcher.list_server(SERVER, "A server").await;
+    let (mut ann, _) = server.registered("ann").await;
+    let shown = ann.the_server().await;
     drop(launcher);
     drop(back(&server, &identity).await);
     server.stop().await;
 
     let server = Server::start_in(directory.path()).await;
-    drop(back(&server, &identity).await);
+    let mut launcher = back(&server, &identity).await;
+    launcher.list_server(SERVER, "A server").await;
+    let (mut ben, _) = server.registered("ben").await;
+    assert_eq!(ben.the_server().await, shown, "its servers are the same ones");
     server.stop().await;
 }
 
@@ -100,10 +109,10 @@ async fn a_revoked_launcher_is_gone_at_once_with_its_servers() {
     launcher.list_server(SERVER, "A server").await;
     let (mut ann, _) = server.registered("ann").await;
     ann.send(FromGameClient::WatchServers).await;
-    ann.events_until(|event| matches!(event, ServerEvent::Appeared { .. })).await;
+    let events = ann.events_until(|event| matches!(event, ServerEvent::Appeared { .. })).await;
     command(&server, &["launcher", "revoke", "OURS"]).await.unwrap();
     assert_eq!(last(&launcher.rest().await), Some(&ToLauncher::Goodbye(Goodbye::Revoked)));
-    let gone = ServerEvent::Disappeared { server: SERVER };
+    let gone = ServerEvent::Disappeared { server: appeared(&events) };
     assert!(ann.events_until(|event| *event == gone).await.contains(&gone));
 
     let mut launcher = server.launcher(&identity).await;
@@ -124,16 +133,18 @@ async fn watchers_see_the_list_then_its_changes_and_no_flicker_when_the_launcher
     assert!(list.fresh);
     assert_eq!(list.events.len(), one_server(SERVER, "A server").events.len());
 
-    let property = |property| ServerEvent::Changed {
-        server: SERVER,
+    let changed = |server, property| ServerEvent::Changed {
+        server,
         change: ServerChange::Property(property),
     };
-    let title = property(ServerProperty::Title(Text::lossy("Another title")));
-    let events = List::first_of([title.clone()]);
+    let shown = appeared(&list.events);
+    let property = |property| changed(shown, property);
+    let title = ServerProperty::Title(Text::lossy("Another title"));
+    let events = List::first_of([changed(SERVER, title.clone())]);
     launcher.send(FromLauncher::Servers(ServerEvents { fresh: false, events })).await;
     let ToGameClient::Servers(change) = ann.receive().await else { panic!("no change") };
     assert!(!change.fresh);
-    assert_eq!(*change.events, [title]);
+    assert_eq!(*change.events, [property(title)]);
 
     drop(launcher);
     let unreachable = property(ServerProperty::State(ServerState::Unreachable));
@@ -186,14 +197,14 @@ async fn a_player_whose_connection_is_lost_is_still_on_the_server() {
     let (mut launcher, _) = enrolled(&server, "ours").await;
     launcher.list_server(SERVER, "A server").await;
     let (mut ann, logged_in) = server.registered("ann").await;
-    join(&mut ann, &mut launcher, "ann").await;
+    let joined = join(&mut ann, &mut launcher, "ann").await;
     drop(ann);
     let mut ann = server.client().await;
     ann.send(FromGameClient::Resume { request: REQUEST, token: logged_in.token }).await;
-    assert_eq!(ann.logged_in().await.on_server, Some(SERVER));
+    assert_eq!(ann.logged_in().await.on_server, Some(joined));
     let mut ann = server.client().await;
     ann.send(log_in("ann", PASSWORD)).await;
-    assert_eq!(ann.logged_in().await.on_server, Some(SERVER));
+    assert_eq!(ann.logged_in().await.on_server, Some(joined));
     server.stop().await;
 }
 
@@ -203,21 +214,22 @@ async fn what_the_launcher_refuses_is_refused() {
     let (mut launcher, _) = enrolled(&server, "ours").await;
     launcher.list_server(SERVER, "A server").await;
     let (mut ann, _) = server.registered("ann").await;
+    let listed = ann.the_server().await;
     for (admission, reason) in [
         (Admission::Full, Refusal::ServerFull),
         (Admission::NotReady, Refusal::ServerNotReady),
         (Admission::UnknownServer, Refusal::UnknownServer),
     ] {
-        ann.send(FromGameClient::Join { request: REQUEST, server: SERVER }).await;
+        ann.send(FromGameClient::Join { request: REQUEST, server: listed }).await;
         let ToLauncher::Admit { request, .. } = launcher.receive().await else {
             panic!("nobody wants to join");
         };
         launcher.send(FromLauncher::Admitted { request, admission }).await;
         assert_eq!(ann.refused().await, reason);
     }
-    ann.send(FromGameClient::Join { request: REQUEST, server: ServerId(1) }).await;
-    assert_eq!(ann.refused().await, Refusal::UnknownServer);
     ann.send(FromGameClient::Join { request: REQUEST, server: SERVER }).await;
+    assert_eq!(ann.refused().await, Refusal::UnknownServer);
+    ann.send(FromGameClient::Join { request: REQUEST, server: listed }).await;
     assert!(matches!(launcher.receive().await, ToLauncher::Admit { .. }));
     drop(launcher);
     assert_eq!(ann.refused().await, Refusal::Unavailable);

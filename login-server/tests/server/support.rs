@@ -206,6 +206,14 @@ impl Client {
         }
     }
 
+    /// The one server there is, as clients know it.
+    pub(crate) async fn the_server(&mut self) -> ServerId {
+        self.send(FromGameClient::WatchServers).await;
+        let events = self.events_until(|event| matches!(event, ServerEvent::Appeared { .. })).await;
+        self.send(FromGameClient::UnwatchServers).await;
+        appeared(&events)
+    }
+
     /// The events of the list up to one that satisfies `last`.
     pub(crate) async fn events_until(
         &mut self,
@@ -241,6 +249,19 @@ pub(crate) fn goodbye(messages: &[ToGameClient]) -> &Goodbye {
     match messages {
         [.., ToGameClient::Goodbye(goodbye)] => goodbye,
         other => panic!("{other:?}"),
+    }
+}
+
+/// The one server that has appeared.
+#[track_caller]
+pub(crate) fn appeared(events: &[ServerEvent]) -> ServerId {
+    let appeared = events.iter().filter_map(|event| match event {
+        ServerEvent::Appeared { server } => Some(*server),
+        ServerEvent::Changed { .. } | ServerEvent::Disappeared { .. } => None,
+    });
+    match appeared.collect::<Vec<_>>()[..] {
+        [server] => server,
+        ref other => panic!("{other:?}"),
     }
 }
 

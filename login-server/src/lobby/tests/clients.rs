@@ -158,7 +158,7 @@ fn a_session_keeps_its_place_on_a_server_for_five_minutes() {
             Effect::ToClient(_, ToGameClient::LoggedIn(logged_in)) => Some(logged_in.on_server),
             _ => None,
         });
-        assert_eq!(on_server, Some((!dismissed).then_some(SERVER)));
+        assert_eq!(on_server, Some((!dismissed).then_some(public(1, SERVER))));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Launchers and the list of servers, in tables and in stories.
 
-use protocol::{GamePlayerId, Goodbye};
+use protocol::{Channel, GamePlayerId, Goodbye};
 
 use super::*;
 
@@ -131,7 +131,7 @@ fn servers_of_a_lost_launcher_are_unreachable_then_gone() {
     let launcher = bench.with_server(1, SERVER);
     let watcher = bench.joined(1, launcher);
     bench.says(watcher, FromGameClient::WatchServers);
-    let unreachable = property(SERVER, ServerProperty::State(ServerState::Unreachable));
+    let unreachable = property(public(1, SERVER), ServerProperty::State(ServerState::Unreachable));
     assert_eq!(told(&bench.gone(launcher)), [unreachable]);
     assert_eq!(summary(&bench.says(watcher, join())), "refused Unavailable");
     let mut effects = Vec::new();
@@ -140,7 +140,7 @@ fn servers_of_a_lost_launcher_are_unreachable_then_gone() {
         assert_eq!(told(&effects), []);
         effects = bench.pass(Duration::from_secs(1));
     }
-    assert_eq!(told(&effects), [ServerEvent::Disappeared { server: SERVER }]);
+    assert_eq!(told(&effects), [ServerEvent::Disappeared { server: public(1, SERVER) }]);
     assert!(summary(&effects).ends_with("client Left"), "{effects:?}");
 }
 
@@ -159,10 +159,10 @@ fn a_launcher_that_is_back_changes_only_what_is_different() {
     assert_eq!(
         told(&effects),
         [
-            property(kept, ready.clone()),
-            ServerEvent::Disappeared { server: gone },
-            ServerEvent::Appeared { server: new },
-            property(new, ready),
+            property(public(1, kept), ready.clone()),
+            ServerEvent::Disappeared { server: public(1, gone) },
+            ServerEvent::Appeared { server: public(1, new) },
+            property(public(1, new), ready),
         ]
     );
 }
@@ -187,37 +187,77 @@ fn a_list_in_several_messages_is_shown_when_it_is_whole() {
     assert_eq!(bench.reports(launcher, FromLauncher::Servers(begin)), []);
     let left = ServerChange::PlayerLeft { player: GamePlayerId(255) };
     let effects = bench.pass(Duration::from_secs(5));
-    assert_eq!(told(&effects), [ServerEvent::Changed { server: SERVER, change: left }]);
+    let server = public(1, SERVER);
+    assert_eq!(told(&effects), [ServerEvent::Changed { server, change: left }]);
 }
 
 #[test]
-fn a_server_of_another_launcher_cannot_be_claimed() {
+fn two_launchers_may_name_their_servers_alike() {
     let mut bench = Bench::new();
-    let watcher = bench.logged_in(1);
+    let watcher = bench.logged_in(9);
     bench.says(watcher, FromGameClient::WatchServers);
-    bench.with_server(1, SERVER);
-    let thief = bench.enrolled(2);
-    for attempt in 1..=10 {
-        let effects = bench.reports(thief, FromLauncher::Servers(whole_list(&[SERVER])));
-        assert_eq!(told(&effects), []);
-        let expected = if attempt < 10 { "" } else { "goodbye Violation" };
-        assert_eq!(summary(&effects), expected, "attempt {attempt}");
+    let mut pairs = Vec::new();
+    for key in [1, 2] {
+        let launcher = bench.enrolled(key);
+        let mut report = whole_list(&[SERVER]);
+        let entered =
+            ServerChange::PlayerEntered { player: GamePlayerId(7), name: Text::lossy("ada") };
+        let entered = ServerEvent::Changed { server: SERVER, change: entered };
+        report.events = List::first_of(report.events.into_iter().chain([entered]));
+        let effects = bench.reports(launcher, FromLauncher::Servers(report));
+        assert_eq!(told(&effects)[..2], listed(key, &[SERVER]));
+        let reachable = Reachable { server: SERVER, addresses: List::default(), port: key.into() };
+        bench.reports(launcher, FromLauncher::Reachable(reachable));
+        pairs.push((key, launcher));
     }
-    let other = ServerId(77);
-    let thief = bench.enrolled(2);
-    let title = property(SERVER, ServerProperty::Title(Text::lossy("stolen")));
-    let mut list = whole_list(&[other]).events.to_vec();
-    list.extend([title, ServerEvent::Disappeared { server: SERVER }]);
-    let list = ServerEvents { fresh: true, events: List::first_of(list) };
-    let effects = bench.reports(thief, FromLauncher::Servers(list));
-    assert_eq!(told(&effects), whole_list(&[other]).events.to_vec());
-    let kick = ServerEvents {
-        fresh: false,
-        events: List::first_of([ServerEvent::Disappeared { server: SERVER }]),
-    };
-    assert_eq!(bench.reports(thief, FromLauncher::Servers(kick)), []);
-    let said = FromLauncher::Said { server: SERVER, name: Text::default(), text: Text::default() };
-    assert_eq!(bench.reports(thief, said), []);
+    assert_eq!(bench.lobby.servers().iter().count(), 2);
+
+    let mut players = Vec::new();
+    for (key, launcher) in pairs.clone() {
+        let server = public(key, SERVER);
+        let player = bench.logged_in(key.into());
+        players.push(player);
+        let asked = bench.says(player, FromGameClient::Join { request: REQUEST, server });
+        assert!(
+            matches!(asked[..], [Effect::ToLauncher(to, ToLauncher::Admit { server: SERVER, .. })] if to == launcher),
+            "{asked:?}"
+        );
+        let effects = bench.admit(launcher, &asked);
+        let [Effect::ToClient(_, ToGameClient::Joined(ticket))] = &effects[..] else {
+            panic!("{effects:?}");
+        };
+        assert_eq!((ticket.server, ticket.port), (server, key.into()));
+    }
+    for ((key, launcher), player) in pairs.into_iter().zip(players) {
+        let text = Text::lossy("hello");
+        let channel = Channel::Server;
+        let chat = FromGameClient::Chat { request: REQUEST, channel, text: text.clone() };
+        let effects = bench.says(player, chat);
+        let [Effect::ToClients(heard, _), Effect::ToLauncher(to, ToLauncher::Say { server, .. })] =
+            &effects[..]
+        else {
+            panic!("{effects:?}");
+        };
+        assert_eq!((&heard[..], *to, *server), (&[player][..], launcher, SERVER));
+
+        let said = FromLauncher::Said { server: SERVER, name: Text::lossy("ada"), text };
+        let effects = bench.reports(launcher, said);
+        assert!(
+            matches!(&effects[..], [Effect::ToClients(heard, ToGameClient::Said(_))] if heard[..] == [player]),
+            "{effects:?}"
+        );
+
+        let server = public(key, SERVER);
+        let kick = bench.lobby.kick(&server.to_string(), "ada", Text::default());
+        let (player, reason) = (GamePlayerId(7), Text::default());
+        let expected = ToLauncher::Kick { server: SERVER, player, reason };
+        assert_eq!(kick, Ok(Effect::ToLauncher(launcher, expected)));
+
+        let gone = ServerEvent::Disappeared { server: SERVER };
+        let gone = ServerEvents { fresh: false, events: List::first_of([gone]) };
+        let effects = bench.reports(launcher, FromLauncher::Servers(gone));
+        assert_eq!(told(&effects), [ServerEvent::Disappeared { server }]);
+    }
 }
 
 #[test]
@@ -317,7 +357,8 @@ fn joining_a_second_server_leaves_the_first() {
     let first = bench.with_server(1, SERVER);
     let second = bench.with_server(2, ServerId(6));
     let link = bench.joined(1, first);
-    let asked = bench.says(link, FromGameClient::Join { request: REQUEST, server: ServerId(6) });
+    let server = public(2, ServerId(6));
+    let asked = bench.says(link, FromGameClient::Join { request: REQUEST, server });
     let effects = bench.admit(second, &asked);
     assert_eq!(summary(&effects), "launcher Dismiss, client Joined");
     assert!(
@@ -356,7 +397,7 @@ fn a_revoked_launcher_and_a_renewed_key_take_the_servers_with_them() {
     let launcher = bench.with_server(1, SERVER);
     let effects = bench.apply(Event::Revoked { key: LauncherKey([1; 32]) });
     assert_eq!(effects.first(), Some(&Effect::Goodbye(launcher, Goodbye::Revoked)));
-    assert_eq!(told(&effects), [ServerEvent::Disappeared { server: SERVER }]);
+    assert_eq!(told(&effects), [ServerEvent::Disappeared { server: public(1, SERVER) }]);
 
     let old = bench.with_server(1, SERVER);
     let new = bench.launcher(2);
@@ -366,7 +407,7 @@ fn a_revoked_launcher_and_a_renewed_key_take_the_servers_with_them() {
     let effects = bench.answer(&asked, Answer::Launcher(Text::lossy("Launcher-1")));
     assert_eq!(effects.first(), Some(&Effect::Goodbye(old, Goodbye::Revoked)));
     let effects = bench.reports(new, FromLauncher::Servers(whole_list(&[SERVER])));
-    assert_eq!(told(&effects), whole_list(&[SERVER]).events.to_vec());
+    assert_eq!(told(&effects), listed(2, &[SERVER]));
 }
 
 #[test]
@@ -421,7 +462,7 @@ fn one_launcher_does_not_fill_the_list_alone() {
     bench.says(watcher, FromGameClient::WatchServers);
     let modest = bench.enrolled(2);
     let effects = bench.reports(modest, FromLauncher::Servers(whole_list(&[ServerId(1000)])));
-    assert_eq!(told(&effects), whole_list(&[ServerId(1000)]).events.to_vec());
+    assert_eq!(told(&effects), listed(2, &[ServerId(1000)]));
 }
 
 #[test]
@@ -443,6 +484,6 @@ fn a_launcher_that_floods_the_list_is_told_of_at_a_rate_and_right_in_the_end() {
     assert!((3000..5000).contains(&heard), "{heard} events of 51200");
     let later = told(&bench.pass(Duration::from_secs(10)));
     assert!(later.len() <= 512, "{} events", later.len());
-    let (_, view) = bench.lobby.servers().get(SERVER).unwrap();
+    let (_, view) = bench.lobby.servers().get(public(1, SERVER)).unwrap();
     assert!(view.players().all(|(_, name)| name.as_str() == "199"), "{view:?}");
 }

@@ -14,7 +14,7 @@ use protocol::{
 
 use super::{
     Answer, Effect, Event, KnownSession, LauncherKey, Limits, LinkId, Lobby, Now, Query, SessionId,
-    Ticket,
+    Ticket, server_ids::OwnId,
 };
 
 /// A lobby and its clock.
@@ -76,7 +76,7 @@ impl Bench {
         link
     }
 
-    /// A client that has joined [`SERVER`].
+    /// A client that has joined [`SERVER`] of launcher 1.
     fn joined(&mut self, id: u64, launcher: LinkId) -> LinkId {
         let link = self.logged_in(id);
         let effects = self.says(link, join());
@@ -206,8 +206,9 @@ fn resume() -> FromGameClient {
     FromGameClient::Resume { request: REQUEST, token: SessionToken([1; 32]) }
 }
 
+/// Has [`SERVER`] of launcher 1 joined.
 fn join() -> FromGameClient {
-    FromGameClient::Join { request: REQUEST, server: SERVER }
+    FromGameClient::Join { request: REQUEST, server: public(1, SERVER) }
 }
 
 fn enroll() -> FromLauncher {
@@ -220,6 +221,17 @@ fn whole_list(servers: &[ServerId]) -> ServerEvents {
         [ServerEvent::Appeared { server: *server }, property(*server, ready)]
     });
     ServerEvents { fresh: true, events: List::first_of(events) }
+}
+
+/// What watchers are told when a launcher lists its `servers`.
+fn listed(key: u8, servers: &[ServerId]) -> Vec<ServerEvent> {
+    let servers: Vec<_> = servers.iter().map(|own| public(key, *own)).collect();
+    whole_list(&servers).events.into_iter().collect()
+}
+
+/// The id by which clients know a launcher's server.
+fn public(key: u8, own: ServerId) -> ServerId {
+    OwnId(own).public(LauncherKey([key; 32]))
 }
 
 fn property(server: ServerId, property: ServerProperty) -> ServerEvent {
@@ -238,4 +250,5 @@ fn told(effects: &[Effect]) -> Vec<ServerEvent> {
 
 const NEAR: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 const REQUEST: RequestId = RequestId(9);
+/// As its launcher names it.
 const SERVER: ServerId = ServerId(5);
