@@ -168,7 +168,9 @@ impl Lobby {
                 Some((reachable_address(client.from, launcher.from, addresses)?, *port))
             });
         let Some((address, port)) = address else {
-            tracing::warn!(%server, viewer = %client.from, "no address for this player is known: its launcher should advertise one");
+            if self.servers.may_warn(server, self.now.running) {
+                tracing::warn!(%server, viewer = %client.from, "no address for this player is known: its launcher should advertise one");
+            }
             self.dismiss_unless_joined(session, server);
             return self.refuse(link, request, Refusal::Unavailable);
         };

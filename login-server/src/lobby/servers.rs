@@ -85,6 +85,8 @@ struct Shown {
     launcher: LauncherKey,
     own: OwnId,
     view: View,
+    /// When the log was last told that a player does not reach it.
+    warned: Option<Duration>,
 }
 
 impl ServerList {
@@ -107,6 +109,17 @@ impl ServerList {
     pub(super) fn place(&self, server: ServerId) -> Option<&Reachable> {
         let shown = self.shown.get(&server)?;
         self.launchers.get(&shown.launcher)?.places.get(&shown.own)
+    }
+
+    /// Whether the log has to be told that a player does not reach this server: players cause it as
+    /// often as they like, so only once in a while.
+    pub(super) fn may_warn(&mut self, server: ServerId, now: Duration) -> bool {
+        let Some(shown) = self.shown.get_mut(&server) else { return false };
+        let may = shown.warned.is_none_or(|before| now.saturating_sub(before) >= WARNING_INTERVAL);
+        if may {
+            shown.warned = Some(now);
+        }
+        may
     }
 
     /// The whole list, as messages for who knows nothing of it.
@@ -276,7 +289,8 @@ impl ServerList {
             }
             self.size += 1;
             launcher.size += 1;
-            self.shown.insert(server, Shown { launcher: key, own, view: View::default() });
+            self.shown
+                .insert(server, Shown { launcher: key, own, view: View::default(), warned: None });
             reported.events.push(ServerEvent::Appeared { server });
         }
         // Two servers have one id only after more hashes than anybody computes for it. Then the
@@ -360,6 +374,9 @@ fn id(event: &ServerEvent) -> OwnId {
 
 /// Events in one message. A report with fewer is the last one of a list.
 const FULL: usize = 256;
+
+/// Time between two warnings of one server.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Longest a launcher may take to list its servers on a new connection, in all its messages.
 const LISTING_TIMEOUT: Duration = Duration::from_secs(5);

@@ -387,6 +387,10 @@ fn a_server_nobody_knows_the_address_of_cannot_be_joined() {
     let asked = bench.says(far, join());
     let effects = bench.admit(launcher, &asked);
     assert_eq!(summary(&effects), "launcher Dismiss, refused Unavailable");
+    // The log was told, and is told again in a minute.
+    let mut may_warn =
+        |after| bench.lobby.servers.may_warn(public(1, SERVER), Duration::from_secs(after));
+    assert_eq!([59, 60, 61, 120].map(&mut may_warn), [false, true, false, true]);
 }
 
 #[test]
