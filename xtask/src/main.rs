@@ -1,5 +1,6 @@
-//! What people type: `cargo demo` and `cargo xtask test`.
+//! What people type: `cargo demo`, `cargo xtask test` and `cargo xtask bench`.
 
+mod bench;
 mod console;
 mod demo;
 mod deny;
@@ -20,6 +21,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    Bench(bench::Options),
     Demo(demo::Options),
     Test(steps::Options),
 }
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         word != "--" || dashes > 1
     });
     let outcome = match Arguments::parse_from(arguments).task {
+        Task::Bench(options) => bench::run(&options),
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => steps::run(&options),
     };
