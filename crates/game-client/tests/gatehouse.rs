@@ -9,7 +9,7 @@ use std::{
     path::Path,
     process::{Child, ChildStdout, Command, Output, Stdio},
     sync::mpsc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use fake::{Behaviour, FakeServer, SECRET, SERVER, SERVER_NAME, said};
@@ -149,6 +149,17 @@ fn events_of(stdout: ChildStdout) -> mpsc::Receiver<Value> {
         }
     });
     events
+}
+
+/// Waits until somebody makes a pipe at `path` and says something in it.
+#[track_caller]
+fn wait_for_word(path: &Path) {
+    let limit = Instant::now() + Duration::from_secs(20);
+    while !path.exists() {
+        assert!(Instant::now() < limit, "nobody says anything");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(!fs::read(path).unwrap().is_empty());
 }
 
 fn mode(path: &Path) -> u32 {
@@ -315,6 +326,27 @@ fn a_signal_ends_the_game_and_leaves() {
     assert_eq!(join.sees("command_ended")["code"], 0);
     join.sees("left");
     join.ends(0);
+    assert_eq!(server.joined(), [None]);
+}
+
+#[test]
+fn a_game_that_ignores_sigterm_is_killed_when_its_time_is_over() {
+    let server = FakeServer::start(Behaviour::default());
+    let player = Player::registered(&server);
+    let ready = player.profile.path().join("ready");
+    let script = "trap '' TERM; mkfifo \"$0\"; echo up > \"$0\"; while :; do sleep 600; done";
+    let game = ["--", "/bin/sh", "-c", script, ready.to_str().unwrap()];
+    let mut arguments = vec!["join", SERVER_NAME, "--stop-timeout", "1"];
+    arguments.extend(game);
+    let join = player.start(&arguments);
+    join.sees("joined");
+    wait_for_word(&ready);
+    let asked = Instant::now();
+    join.signal(Signal::TERM);
+    assert_eq!(join.sees("command_ended")["signal"], Signal::KILL.as_raw());
+    assert!(asked.elapsed() >= Duration::from_secs(1), "{:?}", asked.elapsed());
+    join.sees("left");
+    join.ends(1);
     assert_eq!(server.joined(), [None]);
 }
 

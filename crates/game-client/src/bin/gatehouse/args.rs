@@ -59,6 +59,10 @@ pub(crate) enum Command {
     /// With a command, starts it and leaves when it ends; without one, says how to get into the
     /// game and leaves at Ctrl-C. It goes on when the login server is started again. Meanwhile
     /// prints what is said; lines typed are said to the players of the server.
+    ///
+    /// Ctrl-C and SIGTERM are passed on to the command. After Ctrl-C it may ask whether to quit;
+    /// after SIGTERM it is killed when it does not end within --stop-timeout. The third signal
+    /// kills it at once.
     #[command(after_long_help = JOIN_EXAMPLES)]
     Join {
         /// Its name in the list, or its id
@@ -68,6 +72,12 @@ pub(crate) enum Command {
         /// Say lines from standard input even though it is no terminal
         #[arg(long)]
         chat_stdin: bool,
+        /// How long the command may take to end after SIGTERM or `gatehouse leave`; then it is
+        /// killed, with all it has started
+        // Shorter than `leave` waits for its answer.
+        #[arg(long, value_name = "SECONDS", default_value_t = 10,
+              value_parser = clap::value_parser!(u64).range(..=20))]
+        stop_timeout: u64,
         /// The game and its arguments; {address}, {port}, {secret} and {name} are replaced
         ///
         /// No shell looks at it. {name} is the name of the account. Write {{ for a brace.

@@ -5,7 +5,7 @@ mod chat;
 mod join;
 mod servers;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::CommandFactory;
 
@@ -27,8 +27,10 @@ pub(crate) async fn run(args: Args, output: Output) -> Result<ExitCode, Failure>
             output.line(String::from_utf8_lossy(&script).trim_end())?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Join { server, chat_stdin, command } => {
-            join::join(global, join::Wanted { server, chat_stdin, command }, output).await
+        Command::Join { server, chat_stdin, stop_timeout, command } => {
+            let stop_timeout = Duration::from_secs(stop_timeout);
+            let wanted = join::Wanted { server, chat_stdin, stop_timeout, command };
+            join::join(global, wanted, output).await
         }
         other => simple(global, other, output).await.map(|()| ExitCode::SUCCESS),
     }

@@ -148,7 +148,7 @@ const MAX_LINE: usize = 1024 * 1024;
 /// Notices kept while an answer is awaited; further ones are dropped.
 const MAX_WAITING: usize = 4096;
 
-/// Longer than a request takes, and than a game may take to end.
+/// Longer than a request takes, and than a game may take to end (`--stop-timeout`).
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A command that reads nothing for so long is given up.

@@ -10,7 +10,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     process::{Child, Command},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 use crate::{failure::Failure, output::Event};
@@ -21,6 +21,10 @@ use crate::{failure::Failure, output::Event};
 pub(crate) struct Game {
     child: Child,
     group: Option<Pid>,
+    /// How long it may take to end when it has to.
+    stop_timeout: Duration,
+    /// When it is killed.
+    kill_at: Option<Instant>,
     /// How often it was asked to end.
     asked: u32,
 }
@@ -33,6 +37,7 @@ impl Game {
         arguments: &[String],
         chat: bool,
         reserved: bool,
+        stop_timeout: Duration,
     ) -> Result<Self, Failure> {
         let start = || {
             let mut command = Command::new(program);
@@ -49,28 +54,44 @@ impl Game {
             Failure::failed("command", format!("{program} cannot be started: {error}"))
         })?;
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        Ok(Self { child, group, asked: 0 })
+        Ok(Self { child, group, stop_timeout, kill_at: None, asked: 0 })
     }
 
-    /// Waits for its end. Cancel-safe.
+    /// Waits for its end, and kills it when it takes too long over it. Cancel-safe.
     pub(crate) async fn ended(&mut self) -> io::Result<ExitStatus> {
+        if let Some(kill_at) = self.kill_at {
+            match timeout_at(kill_at, self.child.wait()).await {
+                Ok(ended) => return ended,
+                Err(_) => self.signal(Signal::KILL),
+            }
+        }
+        // Killed, it cannot refuse.
         self.child.wait().await
     }
 
     /// Passes a signal on. Whoever has to ask a third time means it: then it is killed.
+    ///
+    /// After `TERM` it has to end in time: many games ask "really quit?" then, and a service that
+    /// is stopped has nobody to answer. After the others somebody may be there.
     pub(crate) fn ask_to_end(&mut self, signal: Signal) {
         self.asked += 1;
+        if signal == Signal::TERM {
+            self.limit();
+        }
         self.signal(if self.asked > 2 { Signal::KILL } else { signal });
     }
 
     /// Ends it: asks, and kills it when it does not listen.
     pub(crate) async fn end(&mut self) {
         self.signal(Signal::TERM);
-        if timeout(END_TIMEOUT, self.child.wait()).await.is_err() {
-            self.signal(Signal::KILL);
-            // It cannot refuse.
-            let _ = self.child.wait().await;
-        }
+        self.limit();
+        // How it ended is of no interest to who ends it.
+        let _ = self.ended().await;
+    }
+
+    /// Asking again does not give it more time.
+    fn limit(&mut self) {
+        self.kill_at.get_or_insert(Instant::now() + self.stop_timeout);
     }
 
     fn signal(&self, signal: Signal) {
@@ -86,6 +107,3 @@ impl Game {
 pub(crate) fn event(status: ExitStatus) -> Event {
     Event::CommandEnded { code: status.code(), signal: status.signal() }
 }
-
-/// How long a game may take to end when it is asked to.
-const END_TIMEOUT: Duration = Duration::from_secs(10);

@@ -35,6 +35,8 @@ use crate::{
 pub(crate) struct Wanted {
     pub(crate) server: String,
     pub(crate) chat_stdin: bool,
+    /// How long the game may take to end when it has to.
+    pub(crate) stop_timeout: Duration,
     pub(crate) command: Vec<String>,
 }
 
@@ -64,7 +66,10 @@ pub(super) async fn join(
     say_joined(&ticket, &list, output)?;
 
     let chat = wanted.chat_stdin || io::stdin().is_terminal();
-    let game = match start(&template, &ticket, session.name(), chat, output) {
+    let started = start(&template, &ticket, session.name(), |program, arguments| {
+        Game::start(program, arguments, chat, output.json, wanted.stop_timeout)
+    });
+    let game = match started {
         Ok(game) => game,
         Err(failure) => {
             leave(&session, &mut events).await?;
@@ -310,14 +315,13 @@ fn start(
     template: &Template,
     ticket: &JoinTicket,
     name: &str,
-    chat: bool,
-    output: Output,
+    start: impl FnOnce(&str, &[String]) -> Result<Game, Failure>,
 ) -> Result<Option<Game>, Failure> {
     let address = ticket.address.to_string();
     let secret = ticket.secret.reveal();
     let values = Values { address: &address, port: ticket.port, secret, name };
     let Some((program, arguments)) = template.fill(values) else { return Ok(None) };
-    Game::start(&program, &arguments, chat, output.json).map(Some)
+    start(&program, &arguments).map(Some)
 }
 
 /// Says every line of the input to who is on the server.
