@@ -73,7 +73,7 @@ pub(crate) enum Command {
         #[arg(long)]
         chat_stdin: bool,
         /// How long the command may take to end after SIGTERM or `gatehouse leave`; then it is
-        /// killed, with all it has started
+        /// killed, with all it has started; at most 20
         // Shorter than `leave` waits for its answer.
         #[arg(long, value_name = "SECONDS", default_value_t = 10,
               value_parser = clap::value_parser!(u64).range(..=20))]

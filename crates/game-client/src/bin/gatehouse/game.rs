@@ -91,7 +91,7 @@ impl Game {
 
     /// Asking again does not give it more time.
     fn limit(&mut self) {
-        self.kill_at.get_or_insert(Instant::now() + self.stop_timeout);
+        self.kill_at.get_or_insert_with(|| Instant::now() + self.stop_timeout);
     }
 
     fn signal(&self, signal: Signal) {
