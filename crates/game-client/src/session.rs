@@ -130,7 +130,7 @@ impl Session {
     /// The game server we are on, as far as is known.
     pub fn joined(&self) -> Option<ServerId> {
         match &*self.state.borrow() {
-            State::Connected(client) => client.joined(),
+            State::Connected { client, .. } => client.joined(),
             State::Connecting { joined } => *joined,
             State::Ended(_) => None,
         }
@@ -139,7 +139,7 @@ impl Session {
     /// The connection there is now, if there is one.
     pub fn client(&self) -> Option<Client> {
         match &*self.state.borrow() {
-            State::Connected(client) => Some(client.clone()),
+            State::Connected { client, .. } => Some(client.clone()),
             State::Connecting { .. } | State::Ended(_) => None,
         }
     }
@@ -158,8 +158,32 @@ impl Session {
     }
 
     /// Says something. When this is `Ok`, the server has taken it.
+    ///
+    /// What is for the players of the game server waits while that is joined again, as long as
+    /// [`ClientConfig::request_timeout`] allows; who wants to wait longer waits for
+    /// [`rejoined`](Self::rejoined) before.
     pub async fn chat(&self, channel: Channel, text: Text<400>) -> Result<(), RequestError> {
-        self.with_client(async |client| client.chat(channel, text.clone()).await).await
+        let ready = match channel {
+            Channel::Lobby => Ready::Connected,
+            Channel::Server => Ready::Rejoined,
+        };
+        self.with_client_when(ready, async |client| client.chat(channel, text).await).await
+    }
+
+    /// Waits while the session is on its way back to the game server it was on: without
+    /// connection, and then until the login server knows again. Says which server it is on then;
+    /// at once when it is on its way to none.
+    ///
+    /// It waits as long as the login server is away: limit it.
+    ///
+    /// # Cancel safety
+    ///
+    /// It can be dropped and called again at any time.
+    pub async fn rejoined(&self) -> Option<ServerId> {
+        let mut state = self.state.clone();
+        // Of a keeper that is gone nothing comes any more.
+        let _ = state.wait_for(|state| !state.is_rejoining()).await;
+        self.joined()
     }
 
     /// How long a message to the server and back takes.
@@ -201,7 +225,8 @@ impl Session {
         let request_timeout = config.request_timeout;
         let (wishes, wishes_rx) = mpsc::channel(MAX_WISHES);
         let (events_tx, events_rx) = mpsc::channel(config.max_events.max(1));
-        let (state_tx, state) = watch::channel(State::Connected(client.clone()));
+        let connected = State::Connected { client: client.clone(), rejoining: false };
+        let (state_tx, state) = watch::channel(connected);
         let keeper = keeper::Keeper::new(config, token.clone(), wishes_rx, events_tx, state_tx);
         tokio::spawn(keeper.run(client, events));
         let session = Self { wishes, state: state.clone(), name, token, expires, request_timeout };
@@ -233,12 +258,21 @@ impl Session {
         &self,
         request: impl AsyncFnOnce(Client) -> Result<T, RequestError>,
     ) -> Result<T, RequestError> {
+        self.with_client_when(Ready::Connected, request).await
+    }
+
+    async fn with_client_when<T>(
+        &self,
+        ready: Ready,
+        request: impl AsyncFnOnce(Client) -> Result<T, RequestError>,
+    ) -> Result<T, RequestError> {
         let mut state = self.state.clone();
         let deadline = Instant::now() + self.request_timeout;
         let waiting = timeout_at(deadline, async {
             loop {
                 match &*state.borrow_and_update() {
-                    State::Connected(client) => return Ok(client.clone()),
+                    State::Connected { rejoining: true, .. } if ready == Ready::Rejoined => {}
+                    State::Connected { client, .. } => return Ok(client.clone()),
                     State::Connecting { .. } => {}
                     ended @ State::Ended(_) => return Err(ended.lost()),
                 }
@@ -264,7 +298,7 @@ impl SessionEvents {
             Some(event) => Ok(event),
             None => Err(match &*self.state.borrow() {
                 State::Ended(end) => end.clone(),
-                State::Connected(_) | State::Connecting { .. } => SessionEnd::Closed,
+                State::Connected { .. } | State::Connecting { .. } => SessionEnd::Closed,
             }),
         }
     }
@@ -286,7 +320,11 @@ enum Wish {
 /// Where a session is.
 #[derive(Debug)]
 enum State {
-    Connected(Client),
+    Connected {
+        client: Client,
+        /// The login server does not know yet on which game server we are.
+        rejoining: bool,
+    },
     Connecting {
         /// The game server we were on.
         joined: Option<ServerId>,
@@ -294,7 +332,32 @@ enum State {
     Ended(SessionEnd),
 }
 
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ready {
+    Connected,
+    /// And on the game server again, or on the way to none.
+    Rejoined,
+}
+
 impl State {
+    fn is_rejoining(&self) -> bool {
+        match self {
+            Self::Connected { rejoining, .. } => *rejoining,
+            Self::Connecting { joined } => joined.is_some(),
+            Self::Ended(_) => false,
+        }
+    }
+
+    /// There is no game server to get back to any more, or we are back. Whether that is news.
+    fn stop_rejoining(&mut self) -> bool {
+        match self {
+            Self::Connected { rejoining, .. } => std::mem::take(rejoining),
+            Self::Connecting { joined } => joined.take().is_some(),
+            Self::Ended(_) => false,
+        }
+    }
+
     /// What a request hears that is not done because of this.
     fn lost(&self) -> RequestError {
         match self {
@@ -306,7 +369,7 @@ impl State {
             Self::Ended(SessionEnd::Connect(ConnectError::Lost { source, .. })) => {
                 RequestError::ConnectionLost(source.clone())
             }
-            Self::Ended(_) | Self::Connected(_) | Self::Connecting { .. } => {
+            Self::Ended(_) | Self::Connected { .. } | Self::Connecting { .. } => {
                 RequestError::ConnectionLost(ConnectionLost::Local)
             }
         }

@@ -433,6 +433,54 @@ fn the_game_goes_on_when_the_login_server_dies_and_is_joined_again() {
     join.ends(0);
 }
 
+/// A `join` that has a connection again, to a login server that does not know its game server yet.
+fn joining_again(server: &mut FakeServer, player: &Player) -> Running {
+    let game = ["--", "/bin/sh", "-c", "sleep 600"];
+    let mut arguments = vec!["join", SERVER_NAME, "--chat-stdin"];
+    arguments.extend(game);
+    let join = player.start(&arguments);
+    join.sees("joined");
+    server.kill();
+    server.set(Behaviour { not_ready: u32::MAX, ..Behaviour::default() });
+    server.live();
+    join.sees("reconnected");
+    join
+}
+
+#[test]
+fn lines_typed_too_early_are_said_when_the_server_is_joined_again() {
+    let mut server = FakeServer::start(Behaviour::default());
+    let player = Player::registered(&server);
+    let join = joining_again(&mut server, &player);
+    writeln!(join.child.stdin.as_ref().unwrap(), "one\ntwo").unwrap();
+    // Time enough for lines that do not wait to be refused.
+    player.done(&["ping"], "");
+    server.set(Behaviour::default());
+    let kinds = ["joined", "chat", "chat"].map(|_| {
+        let event = join.events.recv_timeout(Duration::from_secs(20)).unwrap();
+        (event["event"].clone(), event["text"].clone())
+    });
+    let expected = [("joined", Value::Null), ("chat", "one".into()), ("chat", "two".into())];
+    assert_eq!(kinds, expected.map(|(kind, text)| (kind.into(), text)));
+    player.done(&["leave"], "");
+    join.ends(0);
+}
+
+#[test]
+fn lines_typed_too_early_are_said_to_be_lost_when_there_is_no_way_back() {
+    let mut server = FakeServer::start(Behaviour::default());
+    let player = Player::registered(&server);
+    let join = joining_again(&mut server, &player);
+    writeln!(join.child.stdin.as_ref().unwrap(), "one").unwrap();
+    player.done(&["ping"], "");
+    server.say(&ToGameClient::Goodbye(Goodbye::TakenOver));
+    let messages = [0, 1].map(|_| join.sees("failed")["message"].to_string());
+    let of_line = messages.iter().filter(|message| message.contains("was not sent"));
+    assert_eq!(of_line.count(), 1, "{messages:?}");
+    join.signal(Signal::TERM);
+    join.ends(1);
+}
+
 #[test]
 fn a_session_taken_over_lets_the_game_end_by_itself() {
     let server = FakeServer::start(Behaviour::default());

@@ -261,6 +261,44 @@ async fn a_request_waits_for_the_next_connection() {
 }
 
 #[tokio::test]
+async fn what_is_said_on_the_server_waits_until_it_is_joined_again() {
+    let mut server = FakeServer::start(Behaviour::default());
+    let (session, mut events) = registered(&server).await;
+    session.join(SERVER).await.unwrap();
+    server.kill();
+    server.set(Behaviour { not_ready: u32::MAX, ..Behaviour::default() });
+    server.live();
+    find(&mut events, |event| matches!(event, SessionEvent::Reconnected).then_some(())).await;
+    server.heard(|message| matches!(message, FromGameClient::Join { .. })).await;
+    server.forget_heard();
+    let chat = session.chat(Channel::Server, Text::lossy("hello"));
+    tokio::pin!(chat);
+    // Attempts to join go on, and nothing is said.
+    tokio::select! {
+        said = &mut chat => panic!("said before its time: {said:?}"),
+        () = server.heard(|message| matches!(message, FromGameClient::Join { .. })) => {}
+    }
+    session.chat(Channel::Lobby, Text::lossy("others need not wait")).await.unwrap();
+    server.set(Behaviour::default());
+    assert_eq!(session.rejoined().await, Some(SERVER));
+    chat.await.unwrap();
+}
+
+#[tokio::test]
+async fn who_leaves_meanwhile_waits_for_no_server() {
+    let mut server = FakeServer::start(Behaviour::default());
+    let (session, mut events) = registered(&server).await;
+    session.join(SERVER).await.unwrap();
+    server.kill();
+    server.set(Behaviour { not_ready: u32::MAX, ..Behaviour::default() });
+    server.live();
+    find(&mut events, |event| matches!(event, SessionEvent::Reconnected).then_some(())).await;
+    let (server, left) = tokio::join!(session.rejoined(), session.leave());
+    assert_eq!(server, None);
+    assert!(matches!(left, Err(RequestError::Refused(Refusal::NotOnServer))), "{left:?}");
+}
+
+#[tokio::test]
 async fn who_left_is_not_joined_again() {
     let mut server = FakeServer::start(Behaviour::default());
     let (session, mut events) = registered(&server).await;

@@ -70,7 +70,8 @@ impl Keeper {
                 Ok(connected) => connected,
                 Err(end) => return end,
             };
-            self.state.send_replace(State::Connected(client.clone()));
+            let rejoining = client.joined().is_none() && self.rejoin.is_some();
+            self.state.send_replace(State::Connected { client: client.clone(), rejoining });
             for event in told.into_iter().chain([SessionEvent::Reconnected]) {
                 if let Err(end) = self.tell(event).await {
                     return end;
@@ -97,6 +98,7 @@ impl Keeper {
                     Some(Wish::End) => return Left::Ended(SessionEnd::LoggedOut),
                     Some(Wish::ForgetJoin { done }) => {
                         (self.rejoin, rejoining) = (None, None);
+                        self.state.send_if_modified(State::stop_rejoining);
                         // Who asked may have given up.
                         let _ = done.send(());
                     }
@@ -112,6 +114,7 @@ impl Keeper {
                     if reading && rejoining.is_some() =>
                 {
                     (self.rejoin, rejoining) = (None, None);
+                    self.state.send_if_modified(State::stop_rejoining);
                     blocked = Some(ticket.map_or(SessionEvent::Left, SessionEvent::JoinedAgain));
                 }
                 event = events.next(), if reading => match event {
@@ -199,10 +202,7 @@ impl Keeper {
             Some(Wish::End) => Err(SessionEnd::LoggedOut),
             Some(Wish::ForgetJoin { done }) => {
                 self.rejoin = None;
-                self.state.send_if_modified(|state| match state {
-                    State::Connecting { joined } => joined.take().is_some(),
-                    State::Connected(_) | State::Ended(_) => false,
-                });
+                self.state.send_if_modified(State::stop_rejoining);
                 // Who asked may have given up.
                 let _ = done.send(());
                 Ok(())

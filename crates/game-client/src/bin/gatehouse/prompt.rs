@@ -46,10 +46,11 @@ pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// The lines of standard input, as they come. At most 8 wait; a line that is too long to be said is
+/// The lines of standard input, as they come. At most 16 wait, further ones
+/// where they come from; a line that is too long to be said is
 /// an error that stands in its place.
 pub(crate) fn lines() -> mpsc::Receiver<Result<Text<400>, Failure>> {
-    let (lines, received) = mpsc::channel(8);
+    let (lines, received) = mpsc::channel(MAX_LINES);
     // A thread of its own, because a read of standard input cannot be given up.
     thread::spawn(move || {
         let mut stdin = io::stdin().lock();
@@ -134,6 +135,9 @@ async fn blocking<T: Send + 'static>(
         Err(error) => Err(Failure::failed("input", error)),
     }
 }
+
+/// Lines that wait to be said; when there are more, whoever types them waits.
+const MAX_LINES: usize = 16;
 
 /// Bytes of a line; what is longer is cut, and refused as too long by who wants a `Text`.
 const MAX_LINE: u64 = 4096;

@@ -19,7 +19,7 @@ use tokio::{
 use crate::{
     args::Global,
     control::{ControlServer, Hub, Order},
-    failure::Failure,
+    failure::{Failure, Kind},
     game::{self, Game},
     link::Notice,
     listening::Listening,
@@ -325,11 +325,13 @@ fn start(
 }
 
 /// Says every line of the input to who is on the server.
+///
+/// While the server is joined again the next line waits, and those behind it do.
 async fn speak(session: Session, output: Output) {
     let mut lines = prompt::lines();
     while let Some(line) = lines.recv().await {
         let said = match line {
-            Ok(text) => say(&session, text).await,
+            Ok(text) => say(&session, text, output).await,
             Err(failure) => Err(failure),
         };
         if let Err(failure) = said {
@@ -338,8 +340,35 @@ async fn speak(session: Session, output: Output) {
     }
 }
 
-async fn say(session: &Session, text: Text<400>) -> Result<(), Failure> {
-    Ok(session.chat(Channel::Server, text).await?)
+async fn say(session: &Session, text: Text<400>, output: Output) -> Result<(), Failure> {
+    let unsaid = format!("{:?} was not sent", text.as_str());
+    let server = match back_on_server(session, output).await {
+        Ok(server) => server,
+        Err(failure) => return Err(failure.hint(&unsaid)),
+    };
+    let said = session.chat(Channel::Server, text).await.map_err(Failure::from);
+    said.map_err(|failure| match (server, failure.kind) {
+        (None, _) | (_, Kind::Refused) => failure.hint(&unsaid),
+        // Nobody knows.
+        (Some(_), _) => failure,
+    })
+}
+
+/// Waits while the server is joined again. `None`: we are on none any more.
+async fn back_on_server(session: &Session, output: Output) -> Result<Option<ServerId>, Failure> {
+    let rejoined = session.rejoined();
+    tokio::pin!(rejoined);
+    tokio::select! {
+        biased;
+        server = &mut rejoined => return Ok(server),
+        () = std::future::ready(()) => {
+            output.hint("-- not on the server just now; what you type is said when you are again")?;
+        }
+    }
+    match timeout(SAY_TIMEOUT, rejoined).await {
+        Ok(server) => Ok(server),
+        Err(_) => Err(Failure::failed("timeout", "not on the server again for too long")),
+    }
 }
 
 /// Leaves, unless it has happened already.
@@ -359,6 +388,10 @@ const LIST_PART_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long leaving may take when the game is over: the login server finds out anyway.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a line waits to be said: longer than the session tries to join again, and not so long
+/// that nobody remembers what it was about.
+const SAY_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Notices another command may be behind before it loses some.
 const MAX_NOTICES: usize = 256;
