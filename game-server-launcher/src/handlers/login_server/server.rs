@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use actix::{Context, Handler};
-use connection_handler::{Peer, PeerConnected, PeerDisconnected, PeerMessages};
+use connection_handler::{DisconnectReason, Peer, PeerConnected, PeerDisconnected, PeerMessages};
 use protocol::{Goodbye, Hello};
 
 use super::{
@@ -44,7 +44,10 @@ impl Handler<PeerDisconnected<LoginServer>> for Launcher {
 
     fn handle(&mut self, gone: PeerDisconnected<LoginServer>, ctx: &mut Context<Self>) {
         if self.login.disconnected(gone.peer) {
-            tracing::warn!(reason = %gone.reason, "the login server is gone, the games go on");
+            match gone.reason {
+                DisconnectReason::Drain => tracing::info!("left the login server"),
+                reason => tracing::warn!(%reason, "the login server is gone, the games go on"),
+            }
             self.apply(Event::LoginServer(LoginServerEvent::Lost), ctx);
         }
     }
