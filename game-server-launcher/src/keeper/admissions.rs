@@ -117,7 +117,11 @@ impl Admissions {
             Event::Admit { request, player, full } => self.admit(request, player, full, now),
             Event::Dismiss { player } => {
                 self.expected.remove(&player);
-                self.replace(now, fresh)
+                let dismissed = self.waiting.extract_if(.., |waiting| waiting.player == player);
+                let mut effects: Vec<_> =
+                    dismissed.map(|waiting| not_ready(waiting.request)).collect();
+                effects.extend(self.replace(now, fresh));
+                effects
             }
             Event::Confirmed(secret) => self.confirmed(&secret, now),
             Event::Tick => self.tick(now, fresh),
@@ -332,6 +336,16 @@ mod tests {
         door.does(Event::GameReady);
         door.does(admit(1, "ann"));
         assert_eq!(door.does(Event::GameLost), [answer(1, Admission::NotReady)]);
+    }
+
+    #[test]
+    fn who_waits_and_is_dismissed_is_told_and_gets_no_secret() {
+        let mut door = Door::new();
+        door.does(Event::GameReady);
+        door.does(admit(1, "ann"));
+        door.does(admit(2, "bob"));
+        assert_eq!(door.does(dismiss("ann")), [answer(1, Admission::NotReady)]);
+        assert_eq!(door.does(Event::Confirmed(secret(0))), [granted(2, 0)]);
     }
 
     #[test]
