@@ -3,7 +3,7 @@
 use std::{ffi::OsString, io, path::PathBuf};
 
 use anyhow::Context as _;
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use protocol::Enrollment;
 
@@ -23,6 +23,15 @@ pub struct Cli {
     /// What to do; to run, when nothing is said.
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+impl Cli {
+    /// What the command line says. Ends the program where that is nothing that can be done, or
+    /// somebody wants to read the help.
+    pub fn from_command_line() -> Self {
+        let matches = command().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// What flags and environment say.
@@ -162,9 +171,64 @@ pub async fn print_status(settings: &Settings) -> anyhow::Result<()> {
 
 /// Prints what `shell` needs to complete our arguments.
 pub fn completion(shell: Shell) {
-    let mut command = Cli::command();
-    clap_complete::generate(shell, &mut command, "game-server-launcher", &mut io::stdout());
+    clap_complete::generate(shell, &mut command(), "game-server-launcher", &mut io::stdout());
 }
+
+/// The command line. Every flag works everywhere; those that do not matter to a command do not
+/// stand in its help.
+fn command() -> clap::Command {
+    let command = Cli::command();
+    let flags: Vec<_> = command.get_arguments().cloned().collect();
+    IRRELEVANT.into_iter().fold(command, |command, (name, irrelevant)| {
+        let irrelevant = |arg: &&Arg| irrelevant.contains(&arg.get_id().as_str());
+        let hidden: Vec<_> =
+            flags.iter().filter(irrelevant).map(|arg| arg.clone().hide(true)).collect();
+        command.mut_subcommand(name, |subcommand| subcommand.args(hidden))
+    })
+}
+
+/// Flags that mean nothing to a command.
+const IRRELEVANT: [(&str, &[&str]); 5] = [
+    ("run", &["json"]),
+    ("check-config", &["data_dir", "ready_file", "log_format"]),
+    ("enroll", &["config", "ready_file", "log_format", "json"]),
+    ("status", &["config", "ready_file", "log_format"]),
+    ("completion", &["config", "data_dir", "ready_file", "log_format", "json"]),
+];
 
 /// The file of this process, also when another one has taken its name since.
 pub const THIS_PROGRAM: &str = "/proc/self/exe";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn help(subcommand: &str) -> String {
+        let mut command = command();
+        command.build();
+        let subcommand = command.find_subcommand_mut(subcommand).unwrap();
+        subcommand.render_help().to_string()
+    }
+
+    #[test]
+    fn the_help_of_a_command_shows_the_flags_that_mean_something_there() {
+        for (name, shown, hidden) in [
+            ("run", "--ready-file", "--json"),
+            ("check-config", "--config", "--data-dir"),
+            ("enroll", "--data-dir", "--config"),
+            ("status", "--json", "--ready-file"),
+            ("completion", "--help", "--config"),
+        ] {
+            let help = help(name);
+            assert!(help.contains(shown) && !help.contains(hidden), "{name}: {help}");
+        }
+    }
+
+    #[test]
+    fn a_flag_that_is_not_shown_works() {
+        let line = ["game-server-launcher", "status", "--config", "other.toml"];
+        let matches = command().try_get_matches_from(line).unwrap();
+        let cli = Cli::from_arg_matches(&matches).unwrap();
+        assert_eq!(cli.settings.config, PathBuf::from("other.toml"));
+    }
+}

@@ -6,7 +6,6 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser as _;
 use game_server_launcher::{
     Bug, Shutdown,
     cli::{self, Cli, Command, LogFormat, Settings},
@@ -16,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let Cli { settings, command } = Cli::parse();
+    let Cli { settings, command } = Cli::from_command_line();
     match command {
         Some(Command::Exec { parent, program }) => return exec(parent, &program),
         Some(Command::Completion { shell }) => {
