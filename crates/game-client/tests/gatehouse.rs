@@ -5,6 +5,7 @@ mod fake;
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
+    net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, ChildStdout, Command, Output, Stdio},
@@ -242,6 +243,19 @@ fn another_key_is_explained() {
     assert_eq!(failed["reason"], "wrong_key");
     let message = failed["message"].as_str().unwrap();
     assert!(message.contains(&pin) && message.contains(&server.pin().to_string()), "{message}");
+}
+
+#[test]
+fn where_nobody_listens_the_address_is_doubted() {
+    let server = FakeServer::start(Behaviour::default());
+    let player = Player::new();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let pin = server.pin().to_string();
+    let arguments = ["--server", &nobody, "--trust", &pin, "login", "Ada", "--password-stdin"];
+    let failed = player.fails(&arguments, "correct horse\n", 1);
+    assert_eq!(failed["reason"], "unreachable");
+    let message = failed["message"].as_str().unwrap();
+    assert!(message.starts_with(&format!("nobody listens at {nobody}: check")), "{message}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What went wrong, for people and for scripts.
 
-use std::{fmt, process::ExitCode};
+use std::{fmt, io, process::ExitCode};
 
 use game_client::{ConnectError, ConnectionLost, RequestError, SessionEnd, StartError};
 use protocol::{Goodbye, Refusal};
@@ -62,7 +62,9 @@ impl From<Refusal> for Failure {
         let (reason, hint) = match &refusal {
             Refusal::NotLoggedIn => ("not_logged_in", Some("log in with `gatehouse login NAME`")),
             Refusal::AlreadyLoggedIn => ("already_logged_in", None),
-            Refusal::NameTaken => ("name_taken", None),
+            Refusal::NameTaken => {
+                ("name_taken", Some("if it is yours, log in with `gatehouse login NAME`"))
+            }
             Refusal::InvalidName { .. } => ("invalid_name", None),
             Refusal::InvalidPassword { .. } => ("invalid_password", None),
             Refusal::WrongNameOrPassword => ("wrong_name_or_password", None),
@@ -116,7 +118,22 @@ impl From<ConnectError> for Failure {
             }
             _ => "unreachable",
         };
-        Self::failed(reason, error)
+        match &error {
+            ConnectError::Unreachable { server, source }
+                if source.kind() == io::ErrorKind::ConnectionRefused =>
+            {
+                Self::failed(reason, format!("nobody listens at {server}"))
+                    .hint("check the host and the port, or the login server is down")
+            }
+            ConnectError::Unreachable { .. } => {
+                Self::failed(reason, error).hint("check the host and the port")
+            }
+            ConnectError::TimedOut { .. } => Self::failed(reason, error).hint(
+                "check the host and the port, or the login server is down, or a firewall is \
+                 between you",
+            ),
+            _ => Self::failed(reason, error),
+        }
     }
 }
 

@@ -3,10 +3,11 @@
 use std::{
     io::{self, Write},
     path::Path,
+    sync::Arc,
 };
 
 use connection_handler::transport::keys::{KeyFingerprint, Trust};
-use game_client::ClientConfig;
+use game_client::{ClientConfig, ConnectError};
 
 use crate::{
     args::Global,
@@ -85,8 +86,9 @@ impl Place {
             return Err(Failure::usage("no_trust", message));
         }
         let server = &self.server;
-        let key = game_client::probe(server).await.map_err(|error| {
-            Failure::failed("unreachable", format!("{server} cannot be reached: {error}"))
+        let key = game_client::probe(server).await.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => ConnectError::TimedOut { server: server.clone() },
+            _ => ConnectError::Unreachable { server: server.clone(), source: Arc::new(error) },
         })?;
         // When nobody can read it, nobody can agree to it either.
         let _ = writeln!(
