@@ -19,6 +19,8 @@ mod login;
 mod patient;
 mod pidfd;
 mod port;
+mod rarely;
+mod rotating_file;
 mod run;
 mod secrets;
 mod server;

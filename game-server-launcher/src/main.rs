@@ -1,9 +1,12 @@
 //! The game server launcher's command line: arguments, logging, exit code.
 
 use std::{
+    backtrace::Backtrace,
     io::{self, IsTerminal as _},
+    panic,
     path::PathBuf,
     process::ExitCode,
+    sync::Mutex,
 };
 
 use game_server_launcher::{
@@ -12,17 +15,21 @@ use game_server_launcher::{
     enroll, exec, keeper, run,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 fn main() -> ExitCode {
     let Cli { settings, command } = Cli::from_command_line();
-    match command {
-        Some(Command::Exec { parent, program }) => return exec(parent, &program),
+    match &command {
+        Some(Command::Exec { parent, program }) => return exec(*parent, program),
         Some(Command::Completion { shell }) => {
-            cli::completion(shell);
+            cli::completion(*shell);
             return ExitCode::SUCCESS;
         }
-        _ => start_logging(settings.log_format),
+        Some(Command::Keeper { dir }) => {
+            start_logging(settings.log_format, Mutex::new(keeper::log(dir.clone())), false);
+            log_panics();
+        }
+        _ => start_logging(settings.log_format, io::stderr, io::stderr().is_terminal()),
     }
     match actix_rt::System::new().block_on(execute(&settings, command)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -87,19 +94,29 @@ fn shutdown() -> io::Result<impl Future<Output = Shutdown>> {
     })
 }
 
-/// To standard error: standard output is for what was asked for.
-fn start_logging(format: LogFormat) {
+/// Never to standard output, which is for what was asked for.
+fn start_logging(
+    format: LogFormat,
+    writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static,
+    colors: bool,
+) {
     let filter = EnvFilter::builder()
         .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
         .from_env_lossy();
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colors);
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
     }
+}
+
+/// A keeper's standard error is a file that may have been set aside since.
+fn log_panics() {
+    panic::set_hook(Box::new(|panic| {
+        let backtrace = Backtrace::capture();
+        tracing::error!(%panic, %backtrace, "a bug");
+    }));
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {

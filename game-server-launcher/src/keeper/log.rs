@@ -2,9 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, PipeReader, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::PathBuf,
     thread,
 };
@@ -12,16 +10,15 @@ use std::{
 use protocol::Text;
 use tokio::sync::oneshot;
 
+use crate::rotating_file::RotatingFile;
+
 /// The last lines a game has written, oldest first.
 pub(crate) type LastLines = VecDeque<Text<256>>;
 
 /// Where the output of a game goes.
 #[derive(Debug)]
 pub(crate) struct GameLog {
-    path: PathBuf,
-    max_bytes: u64,
-    file: Option<File>,
-    written: u64,
+    file: RotatingFile,
     watch: Option<Watch>,
 }
 
@@ -35,7 +32,7 @@ struct Watch {
 impl GameLog {
     /// A log at `path`, with older ones beside it.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, max_bytes: MAX_BYTES, file: None, written: 0, watch: None }
+        Self { file: RotatingFile::new(path), watch: None }
     }
 
     /// Resolves when a line begins with `beginning`; with an error when none ever will.
@@ -72,8 +69,8 @@ impl GameLog {
                 continue;
             }
             if let Err(error) = self.write(&line) {
-                tracing::warn!(%error, path = %self.path.display(), "a line of the game is lost");
-                self.file = None;
+                let path = self.file.path().display();
+                tracing::warn!(%error, %path, "a line of the game is lost");
             }
             if last.len() == LAST_LINES {
                 last.pop_front();
@@ -84,44 +81,9 @@ impl GameLog {
     }
 
     fn write(&mut self, line: &str) -> io::Result<()> {
-        if self.written >= self.max_bytes {
-            self.file = None;
-            self.rotate()?;
-        }
-        let mut file = match self.file.take() {
-            Some(file) => file,
-            None => {
-                let mut options = OpenOptions::new();
-                let file = options.append(true).create(true).mode(0o600).open(&self.path)?;
-                self.written = file.metadata()?.len();
-                file
-            }
-        };
         // One line of text, whatever the game has put into it.
         let line = format!("{}\n", Text::<MAX_LINE>::lossy(line).as_str());
-        file.write_all(line.as_bytes())?;
-        self.written += line.len() as u64;
-        self.file = Some(file);
-        Ok(())
-    }
-
-    fn rotate(&mut self) -> io::Result<()> {
-        for number in (0..MAX_OLD).rev() {
-            match fs::rename(self.old(number), self.old(number + 1)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        self.written = 0;
-        Ok(())
-    }
-
-    fn old(&self, number: usize) -> PathBuf {
-        let mut path = self.path.clone().into_os_string();
-        if number > 0 {
-            path.push(format!(".{number}"));
-        }
-        path.into()
+        self.file.write_all(line.as_bytes())
     }
 }
 
@@ -147,20 +109,22 @@ const LAST_LINES: usize = 20;
 /// Longer lines are cut into several.
 const MAX_LINE: usize = 1024;
 
-/// Size of a file at which the next one is begun.
-const MAX_BYTES: u64 = 1024 * 1024;
-
-/// How many older files there are.
-const MAX_OLD: usize = 4;
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
 
-    async fn logged(max_bytes: u64, output: &[u8]) -> (tempfile::TempDir, LastLines) {
+    use super::*;
+    use crate::rotating_file::MAX_OLD;
+
+    async fn logged(output: &[u8]) -> (tempfile::TempDir, LastLines) {
+        logged_in_files(u64::MAX, output).await
+    }
+
+    async fn logged_in_files(max_bytes: u64, output: &[u8]) -> (tempfile::TempDir, LastLines) {
         let dir = tempfile::tempdir().unwrap();
         let (reader, mut writer) = io::pipe().unwrap();
-        let log = GameLog { max_bytes, ..GameLog::new(dir.path().join("game.log")) };
+        let mut log = GameLog::new(dir.path().join("game.log"));
+        log.file = log.file.with_max_bytes(max_bytes);
         let lines = log.follow(reader).unwrap();
         writer.write_all(output).unwrap();
         drop(writer);
@@ -170,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn every_line_is_kept_and_the_last_ones_are_remembered() {
         let output: String = (0..30).map(|number| format!("line {number}\n")).collect();
-        let (dir, last) = logged(MAX_BYTES, output.as_bytes()).await;
+        let (dir, last) = logged(output.as_bytes()).await;
         assert_eq!(fs::read_to_string(dir.path().join("game.log")).unwrap(), output);
         assert_eq!(last.len(), LAST_LINES);
         assert_eq!(last[0].as_str(), "line 10");
@@ -178,7 +142,7 @@ mod tests {
 
     #[tokio::test]
     async fn lines_are_shown_as_one_line_of_text() {
-        let (dir, last) = logged(MAX_BYTES, b"a\x1b[31mb\xff\nwithout an end").await;
+        let (dir, last) = logged(b"a\x1b[31mb\xff\nwithout an end").await;
         let expected = "a [31mb\u{fffd}\nwithout an end\n";
         assert_eq!(fs::read_to_string(dir.path().join("game.log")).unwrap(), expected);
         assert_eq!(last[0].as_str(), "a [31mb\u{fffd}");
@@ -186,14 +150,14 @@ mod tests {
 
     #[tokio::test]
     async fn passwords_are_not_kept() {
-        let (_dir, last) = logged(MAX_BYTES, b"server_pw secret\nhello\n").await;
+        let (_dir, last) = logged(b"server_pw secret\nhello\n").await;
         assert_eq!(last, ["hello"].map(Text::lossy));
     }
 
     #[tokio::test]
     async fn size_and_number_of_files_are_bounded() {
         let output: String = (0..1000).map(|number| format!("line {number:03}\n")).collect();
-        let (dir, _) = logged(90, output.as_bytes()).await;
+        let (dir, _) = logged_in_files(90, output.as_bytes()).await;
         let mut files: Vec<_> = fs::read_dir(dir.path()).unwrap().map(Result::unwrap).collect();
         files.sort_by_key(fs::DirEntry::file_name);
         assert_eq!(files.len(), 1 + MAX_OLD);
@@ -218,7 +182,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_without_end_is_cut() {
-        let (_dir, last) = logged(MAX_BYTES, &vec![b'x'; 10 * MAX_LINE]).await;
+        let (_dir, last) = logged(&vec![b'x'; 10 * MAX_LINE]).await;
         assert_eq!(last.len(), 10);
     }
 }

@@ -36,7 +36,29 @@ use self::{
     handlers::launcher::LauncherHandler,
     server::{Keeper, Stop},
 };
-use crate::{Bug, instance::InstanceDir};
+use crate::{Bug, instance::InstanceDir, rotating_file::RotatingFile};
+
+/// Where the keeper of the game server in `dir` says what it does: a log of bounded size.
+///
+/// What cannot be written is lost: a keeper does not end because a disk is full.
+pub fn log(dir: PathBuf) -> impl io::Write + Send + 'static {
+    PatientWriter(RotatingFile::new(InstanceDir::at(dir).keeper_log()))
+}
+
+/// Has no errors.
+struct PatientWriter<W>(W);
+
+impl<W: io::Write> io::Write for PatientWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // The next line is tried again.
+        let _ = self.0.write(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Keeps the game server in `dir` until its launcher stops it, or `shutdown` resolves.
 ///

@@ -343,6 +343,9 @@ impl Keeper {
     }
 
     fn ping_game(&mut self, now: Instant) {
+        if let Some(commands) = self.game.as_mut().and_then(|game| game.world.left_out(now)) {
+            tracing::warn!(commands, "the game does not answer: commands were left out");
+        }
         if now >= self.next_ping {
             self.next_ping = now + self.ping_every;
             self.with_game(|game| game.world.ping());

@@ -1,17 +1,13 @@
 //! Keepers as processes, and as connections.
 
-use std::{
-    collections::HashMap,
-    fs::{self, OpenOptions},
-    io,
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-    process::Stdio,
-};
+use std::{collections::HashMap, io, path::Path, process::Stdio};
 
 use connection_handler::{Peer as _, PeerId};
 
-use crate::{config::ServerName, handlers::keeper::Keeper, instance::InstanceDir};
+use crate::{
+    config::ServerName, handlers::keeper::Keeper, instance::InstanceDir,
+    rotating_file::RotatingFile,
+};
 
 /// Connected keepers.
 #[derive(Debug, Default)]
@@ -49,11 +45,8 @@ pub(super) fn lives(dir: &InstanceDir) -> io::Result<bool> {
 
 /// Starts a keeper that does not depend on us: it makes a session of its own.
 pub(super) fn spawn(dir: &InstanceDir, executable: &Path) -> io::Result<tokio::process::Child> {
-    let log = dir.keeper_log();
-    if fs::metadata(&log).is_ok_and(|log| log.len() > MAX_KEEPER_LOG) {
-        fs::rename(&log, log.with_extension("log.1"))?;
-    }
-    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(log)?;
+    // The keeper writes its log itself. What it says before or beside that goes there too.
+    let log = RotatingFile::new(dir.keeper_log()).into_file()?;
     tokio::process::Command::new(executable)
         .args(["keeper", "--dir"])
         .arg(dir.path())
@@ -63,6 +56,3 @@ pub(super) fn spawn(dir: &InstanceDir, executable: &Path) -> io::Result<tokio::p
         .stderr(log)
         .spawn()
 }
-
-/// A longer log of keepers is set aside when the next one is started. They say little.
-const MAX_KEEPER_LOG: u64 = 1024 * 1024;

@@ -9,9 +9,12 @@ use std::{
 use protocol::{GamePlayerId, JoinSecret, ServerChange, ServerProperty, Text};
 
 use super::{date::Date, saves::STOP_SAVE};
-use crate::keeper::{
-    game::GameEvent,
-    handlers::openttd::{Frequency, FromOpenttd, ToOpenttd, UpdateKind, Welcome},
+use crate::{
+    keeper::{
+        game::GameEvent,
+        handlers::openttd::{Frequency, FromOpenttd, ToOpenttd, UpdateKind, Welcome},
+    },
+    rarely::Rarely,
 };
 
 /// One OpenTTD server, as seen through its admin port.
@@ -29,6 +32,8 @@ pub(crate) struct World {
     /// When the date was last passed on.
     date_told: Option<Instant>,
     welcomed: bool,
+    /// Commands that were left out.
+    left_out: Rarely,
 }
 
 /// What a packet leads to.
@@ -114,6 +119,11 @@ impl World {
         self.welcomed.then(|| ToOpenttd::Ping(self.nonce()))
     }
 
+    /// How many commands were left out because the game does not answer, at most once a second.
+    pub(crate) fn left_out(&mut self, now: Instant) -> Option<u64> {
+        self.left_out.due(now, Duration::from_secs(1))
+    }
+
     /// Makes `secret` the password, and asks which one it is then.
     pub(crate) fn set_secret(&mut self, secret: &JoinSecret) -> Vec<ToOpenttd> {
         let mut commands = self.command(format!("server_pw {}", secret.reveal()), Command::Other);
@@ -150,7 +160,7 @@ impl World {
 
     fn command(&mut self, line: String, command: Command) -> Vec<ToOpenttd> {
         if !self.welcomed || self.commands.len() >= MAX_COMMANDS {
-            tracing::warn!("the game does not answer: a command was left out");
+            self.left_out.count();
             return Vec::new();
         }
         self.commands.push_back(command);
