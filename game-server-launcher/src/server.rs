@@ -98,6 +98,9 @@ impl Launcher {
                     }
                 }
                 Effect::ToLoginServer(message) => self.login.send(message),
+                Effect::ChatDropped(server, lines) => {
+                    tracing::warn!(%server, lines, "the game talks too much: lines were dropped");
+                }
                 Effect::Known => {
                     tell(&mut self.known);
                     self.open_login(ctx);

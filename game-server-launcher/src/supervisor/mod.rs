@@ -3,6 +3,7 @@
 //! Plain data: events and the time in, effects out. It has no sockets, no processes, no clock.
 
 mod admissions;
+mod chat;
 mod server;
 mod telling;
 
@@ -81,6 +82,8 @@ pub(crate) enum Effect {
     KillKeeper(ServerName),
     /// Tell the login server.
     ToLoginServer(FromLauncher),
+    /// Log that so many lines of chat were not passed on.
+    ChatDropped(ServerName, u64),
     /// Every server is known now: once.
     Known,
     /// No keeper lives any more: once, after a stop.
@@ -175,12 +178,18 @@ impl Supervisor {
             KeeperEvent::Ended => server.ended(now),
             KeeperEvent::Said(message) => {
                 server.heard(name, now, effects);
-                self.keeper_said(name, message, effects);
+                self.keeper_said(name, message, now, effects);
             }
         }
     }
 
-    fn keeper_said(&mut self, name: &ServerName, message: FromKeeper, effects: &mut Vec<Effect>) {
+    fn keeper_said(
+        &mut self,
+        name: &ServerName,
+        message: FromKeeper,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(server) = self.servers.get_mut(name).filter(|server| server.is_connected()) else {
             return;
         };
@@ -198,7 +207,7 @@ impl Supervisor {
                 }
             }
             FromKeeper::Said { name, text } => {
-                if let Some(server) = server.id() {
+                if let Some(server) = server.id().filter(|_| server.may_say(now)) {
                     self.tell(FromLauncher::Said { server, name, text }, effects);
                 }
             }

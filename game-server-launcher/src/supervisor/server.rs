@@ -7,7 +7,7 @@ use protocol::{
     ToKeeper,
 };
 
-use super::Effect;
+use super::{Effect, chat::Chat};
 use crate::{
     config::{ServerConfig, ServerName},
     listing::Listing,
@@ -23,6 +23,7 @@ pub(super) struct Server {
     port: Option<u16>,
     trouble: Text<256>,
     listing: Listing,
+    chat: Chat,
     /// When the keeper was last heard, or expected to speak. None: there is none.
     heard: Option<Instant>,
     next_ping: Option<Instant>,
@@ -81,6 +82,7 @@ impl Server {
             port: None,
             trouble: Text::default(),
             listing: Listing::default(),
+            chat: Chat::default(),
             heard: None,
             next_ping: None,
         }
@@ -198,7 +200,15 @@ impl Server {
         }
     }
 
+    /// Whether a line of its chat may be passed on.
+    pub(super) fn may_say(&mut self, now: Instant) -> bool {
+        self.chat.allows(now)
+    }
+
     pub(super) fn tick(&mut self, name: &ServerName, now: Instant, effects: &mut Vec<Effect>) {
+        if let Some(lines) = self.chat.dropped(now) {
+            effects.push(Effect::ChatDropped(name.clone(), lines));
+        }
         match self.keeper {
             Keeper::Expected { look_at } if now >= look_at => self.look(name, now, effects),
             Keeper::LookedFor { since } if now - since >= LOOK_AGAIN_AFTER => {

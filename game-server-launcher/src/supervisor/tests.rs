@@ -222,6 +222,26 @@ fn the_login_server_is_told_everything_and_then_what_changes() {
 }
 
 #[test]
+fn a_game_that_talks_without_end_is_passed_on_in_part_and_that_is_said_once_a_minute() {
+    let mut launcher = Launcher::running();
+    launcher.login(LoginServerEvent::Up);
+    let said = FromKeeper::Said { name: Text::lossy("ann"), text: Text::lossy("hi") };
+    let (mut passed_on, mut dropped) = (0, Vec::new());
+    for _ in 0..61 {
+        for _ in 0..100 {
+            passed_on += launcher.keeper(KeeperEvent::Said(said.clone())).len();
+        }
+        let effects = launcher.tick(1000);
+        dropped.extend(effects.into_iter().filter_map(|effect| match effect {
+            Effect::ChatDropped(_, lines) => Some(lines),
+            _ => None,
+        }));
+    }
+    assert_eq!(passed_on, 10 + 60 * 5);
+    assert_eq!(dropped, [90, 60 * 95]);
+}
+
+#[test]
 fn no_servers_are_told_too() {
     let mut launcher = Launcher::new(&[], &[]);
     assert_eq!(launcher.does(Event::Start), [Effect::Known]);
