@@ -152,7 +152,12 @@ fn commands_without_answers_are_bounded() {
     for _ in 0..MAX_COMMANDS {
         assert_eq!(world.kick(GamePlayerId(3), "").len(), 1);
     }
-    assert_eq!(world.kick(GamePlayerId(3), ""), []);
+    let now = Instant::now();
+    assert_eq!(world.left_out(now), None);
+    for (seconds, told) in [(0, Some(5)), (0, None), (1, Some(10)), (9, Some(5))] {
+        (0..5).for_each(|_| assert_eq!(world.kick(GamePlayerId(3), ""), []));
+        assert_eq!(world.left_out(now + Duration::from_secs(seconds)), told, "after {seconds} s");
+    }
 }
 
 #[test]
