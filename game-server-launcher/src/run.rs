@@ -12,7 +12,7 @@ use std::{
 
 use actix::Addr;
 use anyhow::{Context as _, bail};
-use connection_handler::{supervise, transport::secure::farewells};
+use connection_handler::{Ended, supervise, transport::secure::farewells};
 use serde_json::{Map, Value, json};
 use tokio::{sync::oneshot, time::timeout};
 
@@ -65,14 +65,23 @@ pub async fn run(config: Config, shutdown: impl Future<Output = Shutdown>) -> an
         ready.await;
         std::future::pending().await
     };
-    let shutdown = tokio::select! {
-        shutdown = shutdown => shutdown,
-        shutdown = ready => shutdown,
-        () = &mut ended => return Err(Bug("the central actor of the launcher has ended").into()),
+    let shutdown = async {
+        tokio::select! {
+            shutdown = shutdown => shutdown,
+            shutdown = ready => shutdown,
+        }
     };
+    let shutdown = unless_ended(&mut ended, shutdown).await?;
+    unless_ended(&mut ended, end(&launcher, shutdown)).await?
+}
+
+/// What `wanted` leads to; an error when the central actor ends before that.
+async fn unless_ended<T>(ended: &mut Ended, wanted: impl Future<Output = T>) -> Result<T, Bug> {
     tokio::select! {
-        result = end(&launcher, shutdown) => result,
-        () = ended => Err(Bug("the central actor of the launcher has ended").into()),
+        // First: what waits for an answer of the actor would call its end something else.
+        biased;
+        () = ended => Err(Bug("the central actor of the launcher has ended")),
+        result = wanted => Ok(result),
     }
 }
 
@@ -217,3 +226,49 @@ const MAX_DIGITS: u64 = 20;
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 
 const LEFT_WITHIN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use actix::{Actor, Context, Handler, Message};
+
+    use super::*;
+
+    struct Central;
+
+    impl Actor for Central {
+        type Context = Context<Self>;
+    }
+
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Panic;
+
+    impl Handler<Panic> for Central {
+        type Result = ();
+
+        fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
+            panic!("on purpose");
+        }
+    }
+
+    #[actix::test]
+    async fn a_central_actor_that_panics_ends_the_launcher_whatever_it_waits_for() {
+        let (central, mut ended) = supervise(Central);
+        central.do_send(Panic);
+        for _ in ["until it is asked to end", "until the games have stopped"] {
+            let end = unless_ended(&mut ended, pending::<()>());
+            let end = timeout(Duration::from_secs(20), end).await.expect("it ends");
+            let error = anyhow::Error::from(end.unwrap_err());
+            assert!(error.is::<Bug>(), "what main makes code 70 of");
+        }
+    }
+
+    #[actix::test]
+    async fn a_launcher_that_is_told_to_end_does_as_it_is_told() {
+        let (_central, mut ended) = supervise(Central);
+        let shutdown = unless_ended(&mut ended, ready(Shutdown::Detach)).await;
+        assert_eq!(shutdown.unwrap(), Shutdown::Detach);
+    }
+}

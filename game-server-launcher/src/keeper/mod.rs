@@ -34,7 +34,7 @@ use tokio::{
 pub(crate) use self::start::check_program;
 use self::{
     handlers::launcher::LauncherHandler,
-    server::{Keeper, Stop},
+    server::{Keeper, Over, Stop},
 };
 use crate::{Bug, instance::InstanceDir, rotating_file::RotatingFile};
 
@@ -91,18 +91,30 @@ pub async fn run(
         shutdown.await;
         tracing::info!("stopping the game");
         keeper.do_send(Stop);
-        std::future::pending::<()>().await;
     };
-    let over = tokio::select! {
-        over = until_over => over,
-        () = stop => unreachable!("it is pending"),
-    };
-    over.map_err(|_| Bug("the central actor of the keeper has ended"))?;
+    wanted_end(until_over, stop).await?;
     let goodbye = Drain { patience: Duration::ZERO };
     // Who does not take the goodbye within that time does not get it.
     let _ = timeout(GOODBYE_WITHIN, incoming.send(goodbye)).await;
     tracing::info!("the game is stopped");
     Ok(())
+}
+
+/// Asks the keeper to `stop`, when it is time, and waits until it says that it is over; an error
+/// when its central actor ends without that.
+async fn wanted_end(
+    until_over: oneshot::Receiver<Over>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Bug> {
+    let stop = async {
+        stop.await;
+        std::future::pending().await
+    };
+    let over = tokio::select! {
+        over = until_over => over,
+        over = stop => over,
+    };
+    over.map(|Over| ()).map_err(|_| Bug("the central actor of the keeper has ended"))
 }
 
 /// Waits for a moment: a launcher may be looking whether somebody holds the lock.
@@ -132,3 +144,76 @@ fn listen(dir: &InstanceDir) -> io::Result<UnixListener> {
 const LOCK_WITHIN: Duration = Duration::from_secs(2);
 const LOCK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::{pending, ready},
+        io::Write as _,
+    };
+
+    use actix::{Context, Handler, Message};
+
+    use super::*;
+
+    /// Holds what a keeper says at its end.
+    struct Central {
+        over: Option<oneshot::Sender<Over>>,
+    }
+
+    impl Actor for Central {
+        type Context = Context<Self>;
+    }
+
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    enum End {
+        Wanted,
+        ByABug,
+    }
+
+    impl Handler<End> for Central {
+        type Result = ();
+
+        fn handle(&mut self, end: End, _: &mut Context<Self>) {
+            match end {
+                End::Wanted => self.over.take().unwrap().send(Over).unwrap(),
+                End::ByABug => panic!("on purpose"),
+            }
+        }
+    }
+
+    async fn result_of(end: End, stop: impl Future<Output = ()>) -> Result<(), Bug> {
+        let (over, until_over) = oneshot::channel();
+        let central = Central { over: Some(over) }.start();
+        central.do_send(end);
+        let result = timeout(Duration::from_secs(20), wanted_end(until_over, stop)).await;
+        result.expect("it ends")
+    }
+
+    #[actix::test]
+    async fn a_central_actor_that_panics_ends_the_keeper() {
+        assert!(result_of(End::ByABug, pending()).await.is_err());
+        assert!(result_of(End::ByABug, ready(())).await.is_err(), "also while it stops");
+    }
+
+    #[actix::test]
+    async fn a_keeper_that_is_over_ends_well() {
+        assert!(result_of(End::Wanted, ready(())).await.is_ok());
+    }
+
+    #[test]
+    fn the_log_is_bounded_and_outlives_its_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = log(dir.path().to_owned());
+        let line = [b'x'; 64 * 1024];
+        (0..100).for_each(|_| log.write_all(&line).unwrap());
+        let bytes: u64 = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|file| file.unwrap().metadata().unwrap().len())
+            .sum();
+        assert_eq!(bytes, (4 * 16 + 4) * 64 * 1024, "four full files and a new one");
+        dir.close().unwrap();
+        (0..100).for_each(|_| log.write_all(&line).unwrap());
+    }
+}
