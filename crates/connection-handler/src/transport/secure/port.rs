@@ -10,7 +10,12 @@ use std::{
 
 use quinn::{Endpoint, Runtime, TokioRuntime, VarInt, crypto::rustls::QuicServerConfig};
 use rustls::{ServerConfig, sign::SingleCertAndKey, version::TLS13};
-use tokio::{net::TcpListener, sync::mpsc, task::JoinSet, time::timeout};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::mpsc,
+    task::JoinSet,
+    time::timeout,
+};
 
 use super::{
     SecureListener, SecurePortConfig,
@@ -48,7 +53,7 @@ impl SecurePort {
         identity: &Identity,
         config: SecurePortConfig,
     ) -> io::Result<Self> {
-        let (tcp, udp) = bind_both(addr).await?;
+        let (tcp, udp) = bind_both(addr)?;
         let addr = tcp.local_addr()?;
         let socket = Arc::new(SturdySocket::new(TokioRuntime.wrap_udp_socket(udp)?));
         let (runtime, quic_config) = (Arc::new(TokioRuntime), endpoint_config(identity));
@@ -153,11 +158,21 @@ impl fmt::Debug for SecurePortHandle {
     }
 }
 
+/// Listens with room for a burst. Where there is none, the kernel drops the last packet of a
+/// handshake: the client thinks it is connected, and the server has never heard of it.
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A server that was started again need not wait for what is left of its connections.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
+
 /// Binds both sockets. A port that the system chose for the one may be taken for the other.
-async fn bind_both(addr: SocketAddr) -> io::Result<(TcpListener, UdpSocket)> {
+fn bind_both(addr: SocketAddr) -> io::Result<(TcpListener, UdpSocket)> {
     let mut attempts = if addr.port() == 0 { ATTEMPTS } else { 1 };
     loop {
-        let tcp = TcpListener::bind(addr).await?;
+        let tcp = listen(addr)?;
         attempts -= 1;
         match UdpSocket::bind(tcp.local_addr()?) {
             Ok(udp) => return Ok((tcp, udp)),
@@ -181,3 +196,5 @@ pub(super) const MAX_WAITING: usize = 64;
 /// Half of the idle timeout, so that one lost packet is not the end.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const ATTEMPTS: usize = 16;
+/// Connections that wait to be accepted. The system may allow fewer (`net.core.somaxconn`).
+const BACKLOG: u32 = 4096;
