@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use quinn::{Endpoint, crypto::rustls::QuicClientConfig};
 use rustls::{
     ClientConfig, client::Resumption, pki_types::ServerName, sign::SingleCertAndKey, version::TLS13,
@@ -21,13 +22,14 @@ use super::{
     SecureRead, SecureWrite,
     listener::Established,
     quic_transport,
-    streams::{OwnEndpoint, over_quic, over_tls},
+    streams::{OwnEndpoint, canonical, over_quic, over_tls},
     verify::{PinnedServer, provider},
 };
 use crate::transport::{
     Addresses, Connection, Connector,
     addresses::first_of,
     keys::{Identity, Trust},
+    mux::Rewind,
 };
 
 /// Connects over QUIC, or over TLS and TCP where UDP does not get through.
@@ -133,8 +135,9 @@ impl SecureConnector {
         let name = ServerName::try_from(self.name.clone()).map_err(io::Error::other)?;
         let stream = TcpStream::connect(addr).await?;
         stream.set_nodelay(true)?;
+        let stream = Rewind::new(Bytes::new(), stream);
         let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await?;
-        over_tls(stream.into(), None)
+        over_tls(stream.into(), canonical(addr), None)
     }
 }
 

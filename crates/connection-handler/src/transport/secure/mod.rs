@@ -46,6 +46,7 @@
 
 mod accept;
 mod connector;
+mod http;
 mod listener;
 mod port;
 mod reset;
@@ -58,10 +59,12 @@ pub(crate) mod verify;
 
 use std::{sync::Arc, time::Duration};
 
+use ipnet::IpNet;
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 
 pub use self::{
     connector::SecureConnector,
+    http::{HttpConnection, HttpListener, HttpStream},
     listener::SecureListener,
     port::{SecurePort, SecurePortHandle},
     streams::{SecureRead, SecureWrite, farewells},
@@ -84,6 +87,14 @@ pub struct SecurePortConfig {
     /// Unfinished handshakes over QUIC from which on newcomers have to show that their address is
     /// their own (Retry), which costs them a round trip.
     pub retry_above: usize,
+    /// The proxies in front of this port. Each of their TCP connections has to begin with a PROXY
+    /// header, and nobody else's may. Limits by address then count who is behind them.
+    pub proxies: Vec<IpNet>,
+    /// Whether [`SecurePort::http`] hands out connections without TLS, too.
+    pub plain_http: bool,
+    /// Longest a TCP connection may take to say what it is, and as long again inside of TLS if it
+    /// has not named its protocol there. Then it is closed.
+    pub sniff_timeout: Duration,
     /// Longest a connection may take from its first packet until a handler has it.
     pub handshake_timeout: Duration,
     /// Longest [`SecurePortHandle::close`] waits for others to leave.
@@ -98,6 +109,9 @@ impl Default for SecurePortConfig {
             max_handshakes: 1000,
             max_handshakes_per_ip: 50,
             retry_above: 64,
+            proxies: Vec::new(),
+            plain_http: false,
+            sniff_timeout: Duration::from_secs(3),
             handshake_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(3),
         }

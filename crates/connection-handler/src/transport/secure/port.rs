@@ -9,7 +9,12 @@ use std::{
 };
 
 use quinn::{Endpoint, Runtime, TokioRuntime, VarInt, crypto::rustls::QuicServerConfig};
-use rustls::{ServerConfig, sign::SingleCertAndKey, version::TLS13};
+use rustls::{
+    ServerConfig,
+    server::{NoClientAuth, danger::ClientCertVerifier},
+    sign::SingleCertAndKey,
+    version::TLS13,
+};
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::mpsc,
@@ -18,8 +23,8 @@ use tokio::{
 };
 
 use super::{
-    SecureListener, SecurePortConfig,
-    accept::Doors,
+    HttpConnection, HttpListener, SecureListener, SecurePortConfig,
+    accept::{Doors, HTTP_1_1, TcpRoutes},
     listener::Established,
     quic_transport,
     reset::endpoint_config,
@@ -38,6 +43,9 @@ pub struct SecurePort {
     identity: Identity,
     pub(super) config: SecurePortConfig,
     pub(super) listeners: HashMap<Vec<u8>, mpsc::Sender<Established>>,
+    http: Option<mpsc::Sender<HttpConnection>>,
+    /// The application protocol of frames without TLS.
+    plain: Option<&'static str>,
 }
 
 impl SecurePort {
@@ -59,7 +67,7 @@ impl SecurePort {
         let (runtime, quic_config) = (Arc::new(TokioRuntime), endpoint_config(identity));
         let quic = Endpoint::new_with_abstract_socket(quic_config, None, socket, runtime)?;
         let (identity, listeners) = (identity.clone(), HashMap::new());
-        Ok(Self { addr, tcp, quic, identity, config, listeners })
+        Ok(Self { addr, tcp, quic, identity, config, listeners, http: None, plain: None })
     }
 
     /// The address of both sockets.
@@ -74,6 +82,27 @@ impl SecurePort {
         SecureListener { established }
     }
 
+    /// A listener for connections that speak HTTP/1.1: over TLS, and without it if
+    /// [`plain_http`](SecurePortConfig::plain_http) says so. Replaces an earlier one.
+    ///
+    /// Over TLS those are the clients that ask for `http/1.1`, and those that ask for nothing and
+    /// then begin like HTTP. They are not asked for a key. Who speaks HTTP/2 is told to come back
+    /// with HTTP/1.1.
+    pub fn http(&mut self) -> HttpListener {
+        let (sender, arrived) = mpsc::channel(MAX_WAITING);
+        self.http = Some(sender);
+        HttpListener { arrived }
+    }
+
+    /// Lets frames without TLS in, too: they come to the listener for `alpn`.
+    ///
+    /// Everybody between them and us can read and change them, passwords included. The first
+    /// message has to fit one frame of at most 767 bytes, see
+    /// [`PlainFrames`](crate::transport::mux::PlainFrames).
+    pub fn plain_frames(&mut self, alpn: &'static str) {
+        self.plain = Some(alpn);
+    }
+
     /// Accepts connections from now on, until the handle is closed or dropped.
     ///
     /// # Panics
@@ -82,22 +111,37 @@ impl SecurePort {
     pub fn start(self) -> SecurePortHandle {
         let tls = Arc::new(self.server_config());
         self.quic.set_server_config(Some(quic_server_config(tls.clone())));
+        let routes = self.tcp_routes();
         let doors = Arc::new(Doors::new(self.config.clone(), self.listeners));
         let mut tasks = JoinSet::new();
-        tasks.spawn(doors.clone().accept_tcp(self.tcp, tls.into()));
+        tasks.spawn(doors.clone().accept_tcp(self.tcp, routes));
         tasks.spawn(doors.clone().accept_quic(self.quic.clone()));
         tasks.spawn(async move { doors.tally.summarise().await });
         let close_timeout = self.config.close_timeout;
         SecurePortHandle { addr: self.addr, quic: self.quic, close_timeout, tasks }
     }
 
+    /// Where TCP connections go.
+    pub(super) fn tcp_routes(&self) -> Arc<TcpRoutes> {
+        let mut http_tls = self.server_config_with(Arc::new(NoClientAuth));
+        http_tls.alpn_protocols = vec![HTTP_1_1.into()];
+        let tls = (Arc::new(self.server_config()), Arc::new(http_tls));
+        let plain = self.plain.and_then(|alpn| self.listeners.get(alpn.as_bytes()).cloned());
+        Arc::new(TcpRoutes::new(&self.config, tls, self.http.clone(), plain))
+    }
+
     pub(super) fn server_config(&self) -> ServerConfig {
+        let mut config = self.server_config_with(Arc::new(AnyClient));
+        config.alpn_protocols = self.listeners.keys().cloned().collect();
+        config
+    }
+
+    fn server_config_with(&self, clients: Arc<dyn ClientCertVerifier>) -> ServerConfig {
         let mut config = ServerConfig::builder_with_provider(provider().clone())
             .with_protocol_versions(&[&TLS13])
             .expect("the provider knows TLS 1.3")
-            .with_client_cert_verifier(Arc::new(AnyClient))
+            .with_client_cert_verifier(clients)
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(self.identity.certified_key())));
-        config.alpn_protocols = self.listeners.keys().cloned().collect();
         config.max_early_data_size = 0;
         config.send_tls13_tickets = 0;
         config

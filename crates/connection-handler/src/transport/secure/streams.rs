@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    net::SocketAddr,
     pin::Pin,
     sync::LazyLock,
     task::{Context, Poll},
@@ -12,7 +13,10 @@ use quinn::{Endpoint, RecvStream, SendStream};
 use rustls::pki_types::CertificateDer;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf},
-    net::TcpStream,
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
 };
 use tokio_rustls::TlsStream;
 use tokio_util::task::TaskTracker;
@@ -20,7 +24,7 @@ use tokio_util::task::TaskTracker;
 use super::verify::fingerprint;
 use crate::{
     admission::Admitted,
-    transport::{Connection, keys::KeyFingerprint, quic::QuicWrite},
+    transport::{Connection, keys::KeyFingerprint, mux::Rewind, quic::QuicWrite},
 };
 
 /// The reading half of a connection.
@@ -31,7 +35,8 @@ pub struct SecureRead {
 }
 
 enum Read {
-    Tls(ReadHalf<TlsStream<TcpStream>>),
+    Plain(Rewind<OwnedReadHalf>),
+    Tls(ReadHalf<TlsStream<Rewind<TcpStream>>>),
     Quic(RecvStream),
 }
 
@@ -39,7 +44,8 @@ enum Read {
 pub struct SecureWrite(Write);
 
 enum Write {
-    Tls(WriteHalf<TlsStream<TcpStream>>),
+    Plain(OwnedWriteHalf),
+    Tls(WriteHalf<TlsStream<Rewind<TcpStream>>>),
     // The order matters: the connection is closed before its endpoint is left alone.
     Quic(
         QuicWrite,
@@ -47,12 +53,25 @@ enum Write {
     ),
 }
 
+/// The connection over `stream`, without any protection.
+pub(super) fn over_plain(
+    stream: Rewind<TcpStream>,
+    remote_addr: SocketAddr,
+    admitted: Admitted,
+) -> Connection<SecureRead, SecureWrite> {
+    let (first, stream) = stream.into_parts();
+    let (read, write) = stream.into_split();
+    let stream = Read::Plain(Rewind::new(first, read));
+    let read = SecureRead { stream, _admitted: Some(admitted) };
+    Connection::new(remote_addr, "tcp", read, SecureWrite(Write::Plain(write)))
+}
+
 /// The connection over `stream`, whose handshake is done.
 pub(super) fn over_tls(
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Rewind<TcpStream>>,
+    remote_addr: SocketAddr,
     admitted: Option<Admitted>,
 ) -> io::Result<Connection<SecureRead, SecureWrite>> {
-    let remote_addr = canonical(stream.get_ref().0.peer_addr()?);
     let identity = identity(stream.get_ref().1.peer_certificates())?;
     let (read, write) = tokio::io::split(stream);
     let read = SecureRead { stream: Read::Tls(read), _admitted: admitted };
@@ -86,7 +105,7 @@ fn identity(certificates: Option<&[CertificateDer<'_>]>) -> io::Result<Option<Ke
 }
 
 /// An IPv4 address as such, even when it arrived at a socket for IPv6.
-pub(super) fn canonical(mut addr: std::net::SocketAddr) -> std::net::SocketAddr {
+pub(super) fn canonical(mut addr: SocketAddr) -> SocketAddr {
     addr.set_ip(addr.ip().to_canonical());
     addr
 }
@@ -130,6 +149,7 @@ impl AsyncRead for SecureRead {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match &mut self.stream {
+            Read::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Read::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
             Read::Quic(stream) => AsyncRead::poll_read(Pin::new(stream), cx, buf),
         }
@@ -143,6 +163,7 @@ impl AsyncWrite for SecureWrite {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         match &mut self.0 {
+            Write::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Write::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
             Write::Quic(stream, _) => Pin::new(stream).poll_write(cx, buf),
         }
@@ -150,6 +171,7 @@ impl AsyncWrite for SecureWrite {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
+            Write::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Write::Tls(stream) => Pin::new(stream).poll_flush(cx),
             Write::Quic(stream, _) => Pin::new(stream).poll_flush(cx),
         }
@@ -157,6 +179,7 @@ impl AsyncWrite for SecureWrite {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
+            Write::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Write::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Write::Quic(stream, _) => Pin::new(stream).poll_shutdown(cx),
         }

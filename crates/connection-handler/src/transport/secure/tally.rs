@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::admission::Crowded;
+use crate::{admission::Crowded, transport::mux::SniffError};
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,8 @@ pub(super) enum Refusal {
     UnknownProtocol,
     #[error("its listener takes no more connections")]
     NobodyListens,
+    #[error(transparent)]
+    Sniff(#[from] SniffError),
 }
 
 impl Refusal {
@@ -60,12 +62,22 @@ impl Refusal {
             Self::NoProtocol => 6,
             Self::UnknownProtocol => 7,
             Self::NobodyListens => 8,
+            Self::Sniff(error) => match error {
+                SniffError::TimedOut => 9,
+                SniffError::Left => 10,
+                SniffError::Io(_) => 11,
+                SniffError::Unknown(_) => 12,
+                SniffError::ProxyMissing => 13,
+                SniffError::ProxyUntrusted => 14,
+                SniffError::ProxyNested => 15,
+                SniffError::Proxy(_) => 16,
+            },
         };
         (index, KINDS[index])
     }
 }
 
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 17] = [
     "too_many_connections",
     "too_many_connections_from_one_address",
     "too_many_handshakes",
@@ -75,6 +87,14 @@ const KINDS: [&str; 9] = [
     "no_application_protocol",
     "unknown_application_protocol",
     "listener_full_or_gone",
+    "sniff_timed_out",
+    "sniff_left",
+    "sniff_failed",
+    "unknown_protocol",
+    "proxy_header_missing",
+    "proxy_header_untrusted",
+    "proxy_header_nested",
+    "proxy_header_invalid",
 ];
 
 /// Counts those who were turned away since the last summary.

@@ -8,14 +8,21 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::timeout,
+};
 
+pub(super) use self::tcp::{HTTP_1_1, TcpRoutes};
 use super::{
     SecurePortConfig,
     listener::Established,
     tally::{Refusal, Tally},
 };
-use crate::admission::{Admission, Admitted};
+use crate::{
+    admission::{Admission, Admitted},
+    transport::mux::Sniffer,
+};
 
 /// Who may come in, and where they go then.
 pub(super) struct Doors {
@@ -50,6 +57,22 @@ impl Doors {
         Ok(Places { connection, _handshake: handshake })
     }
 
+    /// A place for somebody at `addr`, or for whomever the proxy there will name.
+    fn place_at(
+        &self,
+        handshakes: &Admission,
+        addr: SocketAddr,
+        sniffer: &Sniffer,
+    ) -> Result<Waiting, Refusal> {
+        if !sniffer.is_proxy(addr) {
+            return self.admit(handshakes, addr.ip()).map(Waiting::Known);
+        }
+        let connection = self.connections.try_place().map_err(Refusal::of_connections)?;
+        let handshake = handshakes.try_place().map_err(Refusal::of_handshakes)?;
+        let connection = (self.connections.clone(), connection);
+        Ok(Waiting::Proxied { connection, handshake: (handshakes.clone(), handshake) })
+    }
+
     async fn limited(
         &self,
         transport: &str,
@@ -72,6 +95,33 @@ impl Doors {
 struct Places {
     connection: Admitted,
     _handshake: Admitted,
+}
+
+/// What somebody occupies whose address may not be known yet.
+enum Waiting {
+    Known(Places),
+    Proxied {
+        connection: (Admission, OwnedSemaphorePermit),
+        handshake: (Admission, OwnedSemaphorePermit),
+    },
+}
+
+impl Waiting {
+    /// Counts them among those from `ip`.
+    fn admit(self, ip: IpAddr) -> Result<Places, Refusal> {
+        match self {
+            Self::Known(places) => Ok(places),
+            Self::Proxied { connection, handshake } => {
+                let connection =
+                    connection.0.admit(connection.1, ip).ok_or(Refusal::TooManyFromThere)?;
+                let handshake = handshake
+                    .0
+                    .admit(handshake.1, ip)
+                    .ok_or(Refusal::TooManyHandshakesFromThere)?;
+                Ok(Places { connection, _handshake: handshake })
+            }
+        }
+    }
 }
 
 async fn hand_over(

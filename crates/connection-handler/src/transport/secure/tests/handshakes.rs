@@ -99,7 +99,7 @@ async fn a_client_with_a_stolen_certificate_is_refused() {
     let mut server = Server::start(SecurePortConfig::default()).await;
     let (owner, thief) = (Identity::ephemeral().unwrap(), Identity::ephemeral().unwrap());
     let trust = Trust::from(server.identity.fingerprint());
-    for (way, kind) in [("quic", "transport=\"quic\""), ("tls", "transport=\"tls\"")] {
+    for (way, kind) in [("quic", "transport=\"quic\""), ("tls", "transport=\"tcp\"")] {
         let stolen = Identity::stolen(&owner, &thief);
         let connector = SecureConnector::new(server.addr, ALPN, trust.clone(), Some(stolen));
         // It believes to be connected until the server has looked at its signature.
@@ -225,7 +225,7 @@ async fn tcp_only() -> (SocketAddr, Identity, SecureListener) {
     let addr = "127.0.0.1:0".parse().unwrap();
     let mut port = SecurePort::bind(addr, &identity, Default::default()).await.unwrap();
     let listener = port.listener(ALPN);
-    let tls = Arc::new(port.server_config());
+    let routes = port.tcp_routes();
     let doors = Arc::new(Doors::new(port.config, port.listeners));
     // The number of the old one may be taken already by somebody else's UDP.
     let tcp = loop {
@@ -235,6 +235,6 @@ async fn tcp_only() -> (SocketAddr, Identity, SecureListener) {
         }
     };
     let addr = tcp.local_addr().unwrap();
-    tokio::spawn(doors.accept_tcp(tcp, tls.into()));
+    tokio::spawn(doors.accept_tcp(tcp, routes));
     (addr, identity, listener)
 }

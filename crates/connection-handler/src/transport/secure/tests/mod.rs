@@ -1,6 +1,7 @@
 //! Real sockets, real handshakes.
 
 mod handshakes;
+mod http;
 mod keys;
 mod limits;
 
