@@ -1,9 +1,17 @@
 //! What incoming and outgoing handlers do about being suspended, resumed and stopped.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use tokio::{sync::watch, time::timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    sync::{Notify, futures::Notified, watch},
+    time::timeout,
+};
 
 use crate::{
     Drain, StillOpen, WaitForConnections,
@@ -16,7 +24,7 @@ pub(crate) struct Life {
     /// What it says of itself.
     pub(crate) tally: Tally,
     /// Ends every connection.
-    pub(crate) drain: CancellationToken,
+    pub(crate) drained: Drained,
     demand: watch::Sender<Demand>,
 }
 
@@ -32,7 +40,7 @@ pub(crate) struct Demand {
 impl Life {
     pub(crate) fn new() -> Self {
         let demand = watch::Sender::new(Demand { wanted: true, again: 0 });
-        Self { tally: Tally::default(), drain: CancellationToken::new(), demand }
+        Self { tally: Tally::default(), drained: Drained::default(), demand }
     }
 
     pub(crate) fn demand(&self) -> watch::Receiver<Demand> {
@@ -93,17 +101,17 @@ impl Life {
     ) -> impl Future<Output = ()> + use<> {
         self.tally.set(Activity::Draining);
         self.want(false);
-        let (tally, drain) = (self.tally.clone(), self.drain.clone());
+        let (tally, drained) = (self.tally.clone(), self.drained.clone());
         async move {
             if timeout(patience, tally.at_most(0)).await.is_err() {
-                drain.cancel();
+                drained.set();
                 // Longer only if the central actor is stuck and takes no more messages.
                 if timeout(close_timeout + MARGIN, tally.at_most(0)).await.is_err() {
                     let left = tally.subscribe().borrow().open;
                     tracing::error!(left, "connections do not end, they are left behind");
                 }
             }
-            drain.cancel();
+            drained.set();
             tally.set(Activity::Ended(None));
         }
     }
@@ -116,6 +124,29 @@ impl Life {
 impl Drop for Life {
     fn drop(&mut self) {
         self.tally.set(Activity::Ended(None));
+    }
+}
+
+/// Says that every connection of a handler is to end: once, and for good.
+///
+/// As a `CancellationToken`, but who was told to wait need not take a lock to look again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Drained(Arc<(AtomicBool, Notify)>);
+
+impl Drained {
+    fn set(&self) {
+        let (is_set, notify) = &*self.0;
+        is_set.store(true, Ordering::Release);
+        notify.notify_waiters();
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.0.load(Ordering::Acquire)
+    }
+
+    /// Wakes whoever polls it, once, when it is set. That may have been before.
+    pub(crate) fn notified(&self) -> Notified<'_> {
+        self.0.1.notified()
     }
 }
 
