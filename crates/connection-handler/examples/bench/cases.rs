@@ -36,6 +36,8 @@ enum Work {
     PingPong { cpu: usize },
     /// As `Echo`, in steps: so both designs find the same.
     SystemCalls { clients: usize, window: usize },
+    /// As `Echo` or `FanOut`, in steps, where every instruction is counted.
+    Instructions { clients: usize, fan_out: bool },
     /// Clients that have said something once.
     Idle { clients: usize },
     /// Some behave badly.
@@ -88,6 +90,20 @@ pub(crate) fn all(most: usize) -> Vec<Case> {
         let calls = [Figure::new("a message", limit)];
         let work = Work::SystemCalls { clients, window };
         cases.push(Case::new(format!("system calls {clients}x{window}"), calls, work));
+    }
+    for (what, clients, fan_out, wire) in [
+        ("echo 64x256", 64, false, "serde"),
+        ("echo 64x256", 64, false, "derive"),
+        ("echo 64x256", 64, false, "bare"),
+        ("fan-out to 1000", 1000, true, "derive"),
+    ] {
+        let count = [Figure::new("a message", Any)];
+        let case = Case::new(
+            format!("instructions, {what}"),
+            count,
+            Work::Instructions { clients, fan_out },
+        );
+        cases.push(case.over(wire));
     }
     let bytes = [Figure::new("bytes each", OursAtMost(3072.0))];
     let work = Work::Idle { clients: most };
@@ -143,6 +159,10 @@ impl Case {
                 times
             }
             Work::SystemCalls { clients, window } => system_calls(server, clients, window),
+            // Of servers of its own, which are slow.
+            Work::Instructions { clients, fan_out } => {
+                instructions(design, self.wire, clients, fan_out)
+            }
             Work::Idle { clients } => idle(server, clients),
             Work::Abuse(abuse) => abuse::measure(server, abuse, pace),
         }
@@ -207,6 +227,29 @@ fn system_calls(server: &Server, clients: usize, window: usize) -> io::Result<Ve
         load.hear_all(step * window)?;
     }
     Ok(vec![calls.end()? / load.messages() as f64])
+}
+
+/// Instructions outside of the kernel for each message: of two servers, one hears more.
+fn instructions(design: &str, wire: &str, clients: usize, fan_out: bool) -> io::Result<Vec<f64>> {
+    let count = |steps| -> io::Result<(f64, usize)> {
+        let server = Server::start_counting(design, wire)?;
+        let message = if fan_out { Message::broadcast() } else { Message::login() };
+        let mut load = Load::connect(server.port, clients)?.speak(&message);
+        for step in 1..=steps {
+            if fan_out {
+                load.first_says_up_to(step)?;
+                load.hear_all(step)?;
+            } else {
+                load.say_up_to(step * 256)?;
+                load.hear_all(step * 256)?;
+            }
+        }
+        let messages = load.messages();
+        drop(load);
+        Ok((meter::instructions(&server.end()?)?, messages))
+    };
+    let ((few, less), (many, more)) = (count(STEPS / 25)?, count(STEPS / 5)?);
+    Ok(vec![(many - few) / (more - less) as f64])
 }
 
 /// Resident memory for each connection that has said something and is silent now. The first few

@@ -35,6 +35,12 @@ pub(crate) fn forget_peak(process: u32) -> io::Result<()> {
     fs::write(format!("/proc/{process}/clear_refs"), "5")
 }
 
+/// How many instructions valgrind has counted, by what it says in the end.
+pub(crate) fn instructions(said: &str) -> io::Result<f64> {
+    let counted = said.lines().find_map(|line| line.split_once("Collected :"));
+    number(counted.map(|(_, number)| number.trim()))
+}
+
 fn number(text: Option<&str>) -> io::Result<f64> {
     let text = text.ok_or(io::ErrorKind::InvalidData)?;
     text.parse().map_err(io::Error::other)

@@ -29,8 +29,11 @@ pub(crate) struct Helper {
 
 impl Helper {
     pub(crate) fn start(arguments: &[&str]) -> io::Result<Self> {
-        let mut command = Command::new(env::current_exe()?);
-        let command = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        Self::spawn(Command::new(env::current_exe()?).args(arguments))
+    }
+
+    fn spawn(command: &mut Command) -> io::Result<Self> {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut helper = Self { process: command.spawn()?, said: String::new() };
         let stdout = helper.process.stdout.take().expect("it is piped");
         let (sender, line) = mpsc::channel();
@@ -60,9 +63,37 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(design: &str, wire: &str) -> io::Result<Self> {
-        let process = Helper::start(&["serve", design, wire])?;
+        Self::of(Helper::start(&["serve", design, wire])?)
+    }
+
+    /// One whose instructions are counted. It is slow, and says how many there were when it
+    /// [ends](Self::end).
+    pub(crate) fn start_counting(design: &str, wire: &str) -> io::Result<Self> {
+        let mut command = Command::new("valgrind");
+        // For who wants to know which: a file for `callgrind_annotate`.
+        let profile = env::var("CALLGRIND_OUT")
+            .map_or_else(|_| "/dev/null".into(), |file| format!("{file}.{design}"));
+        command.args(["--tool=callgrind", &format!("--callgrind-out-file={profile}")]);
+        command.arg(env::current_exe()?).args(["serve", design, wire]);
+        let process = Helper::spawn(command.stderr(Stdio::piped())).map_err(|error| {
+            io::Error::new(io::ErrorKind::Unsupported, format!("valgrind: {error}"))
+        })?;
+        Self::of(process)
+    }
+
+    fn of(process: Helper) -> io::Result<Self> {
         let port = process.said.trim().parse().map_err(io::Error::other)?;
         Ok(Self { process, port })
+    }
+
+    /// Ends it in peace, and returns what it has said.
+    pub(crate) fn end(mut self) -> io::Result<String> {
+        drop(self.process.process.stdin.take());
+        let mut said = String::new();
+        if let Some(mut stderr) = self.process.process.stderr.take() {
+            stderr.read_to_string(&mut said)?;
+        }
+        Ok(said)
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -128,4 +159,4 @@ pub(crate) fn raise_open_files() -> usize {
 pub(crate) const SERVER_CPU: usize = 0;
 pub(crate) const CLIENT_CPU: usize = 1;
 const WANTED_FILES: u64 = 11_000;
-const START: Duration = Duration::from_secs(10);
+const START: Duration = Duration::from_secs(30);
