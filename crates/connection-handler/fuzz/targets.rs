@@ -7,7 +7,10 @@
 use bytes::BytesMut;
 use connection_handler::{
     Decoded, DisconnectReason, MessageDecoder, MessageEncoder, MessageLimit,
-    TcpMessageConnectionReader, TcpMessageConnectionWriter, capture::Reader, testing::fuzz_decoder,
+    TcpMessageConnectionReader, TcpMessageConnectionWriter,
+    capture::Reader,
+    testing::fuzz_decoder,
+    transport::mux::{LONGEST_PATTERN, Patterns, PlainFrames, Sniff, proxy, sniff},
 };
 use framing::{
     FrameError,
@@ -21,11 +24,22 @@ use tokio_util::codec::{Decoder, Encoder};
 pub(crate) type Target = (&'static str, fn(&[u8]), &'static [&'static [u8]]);
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 4] = [
+pub(crate) const TARGETS: [Target; 5] = [
     ("chunks", chunks, &[b"\x03\x01\0!\x03\0ab!\0\0abcd\x01\0!", b"\xff\x05\0abcd!\0\0"]),
     ("lines", lines, &[b"\x08one\r\n\ntwo\n\r\nfour\rf\n", b"\x02\n\r\r\n"]),
     ("self_counting", self_counting, &[b"\x10\x03\0a\x02\0\x08\0abcdef", b"\x03\x05\0abc"]),
     ("capture", capture, &[include_bytes!("../tests/seeing/version-1.capture")]),
+    (
+        "mux",
+        mux,
+        &[
+            b"\x1f\xff\x16\x03\x01\x02\0\x01",
+            b"\x1f\xffPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            b"\x1f\xffPROXY TCP4 192.0.2.1 203.0.113.7 5 9000\r\nGET / HTTP/1.1\r\n\r\n",
+            b"\x1f\xffPROXY TCP6 2001::1 2001:db8::7 0 9000\r\nPATCH ",
+            b"\x1f\xff\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x12\xc0\0\x02\x01\xc0\0\x02\x02\0\x05\0\x06\x04\0\x03pad",
+        ],
+    ),
 ];
 
 /// Messages in chunks: the first byte says how small a chunk is, the others are the stream.
@@ -90,6 +104,36 @@ pub(crate) fn capture(bytes: &[u8]) {
     // Each has a length, a type, a time and a peer.
     assert!(records <= bytes.len() / 21, "{records} records in {} bytes", bytes.len());
     assert!(reader.next().is_none());
+}
+
+/// The beginning of a connection: the first byte says what is looked for, the second how long a
+/// PROXY header may be. What is said of some bytes still holds when there are more.
+pub(crate) fn mux(bytes: &[u8]) {
+    let [wanted, limit, stream @ ..] = bytes else { return };
+    let patterns = Patterns {
+        plain: (wanted & 1 != 0).then_some(PlainFrames::LONGEST),
+        tls: wanted & 2 != 0,
+        http1: wanted & 4 != 0,
+        http2: wanted & 8 != 0,
+        proxy: wanted & 16 != 0,
+    };
+    let limit = 2 * usize::from(*limit);
+    let (mut last_sniff, mut last_header) = (Sniff::More, Ok(None));
+    for end in 0..=stream.len().min(1100) {
+        let answer = sniff(&stream[..end], &patterns);
+        assert!(last_sniff == Sniff::More || answer == last_sniff);
+        assert!(answer != Sniff::More || end < LONGEST_PATTERN);
+        last_sniff = answer;
+
+        let header = proxy::parse(&stream[..end], limit);
+        assert!(last_header == Ok(None) || header == last_header);
+        match header {
+            Ok(Some(header)) => assert!(header.length <= end.min(limit)),
+            Ok(None) => assert!(end < limit.max(LONGEST_PATTERN)),
+            Err(_) => {}
+        }
+        last_header = header;
+    }
 }
 
 /// Messages that end with `!`.

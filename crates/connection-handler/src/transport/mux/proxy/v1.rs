@@ -9,11 +9,9 @@ pub(super) fn parse(bytes: &[u8], limit: usize) -> Result<Option<Header>, ProxyE
     let max = MAX_LENGTH.min(limit);
     let head = bytes.get(..max).unwrap_or(bytes);
     let Some(end) = head.iter().position(|byte| *byte == b'\n') else {
+        Fields::of(head)?.check_beginning()?;
         // The end of the line would not fit any more.
-        if head.len() == max {
-            return Err(ProxyError::TooLong);
-        }
-        return Fields::of(head)?.check_beginning().map(|()| None);
+        return if head.len() == max { Err(ProxyError::TooLong) } else { Ok(None) };
     };
     let line = head[..end].strip_suffix(b"\r").ok_or(ProxyError::Malformed)?;
     let ends = Fields::of(line)?.read()?;

@@ -1,0 +1,6 @@
+//! One TCP port for several protocols.
+
+mod flights;
+mod port;
+mod proxying;
+mod sniffing;
