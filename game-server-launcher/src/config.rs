@@ -52,12 +52,20 @@ pub struct ServerConfig {
     /// For OpenTTD only.
     #[serde(default)]
     pub openttd: OpenttdConfig,
+    /// For Teeworlds only.
+    #[serde(default)]
+    pub teeworlds: TeeworldsConfig,
 }
 
 impl ServerConfig {
     /// What players see in the list.
     pub fn title(&self) -> &str {
         self.title.as_ref().map_or(self.name.as_str(), |title| title.as_str())
+    }
+
+    /// Whether the game goes on with its world when it is started again.
+    pub fn keeps_world(&self) -> bool {
+        self.game == GameKind::Openttd && self.openttd.keep_world
     }
 
     /// The address at which a process of this host reaches the game.
@@ -76,6 +84,8 @@ impl ServerConfig {
 pub enum GameKind {
     /// OpenTTD 13, as Debian packages it.
     Openttd,
+    /// Teeworlds 0.7, as Debian packages it.
+    Teeworlds,
 }
 
 impl GameKind {
@@ -83,6 +93,7 @@ impl GameKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Openttd => "openttd",
+            Self::Teeworlds => "teeworlds",
         }
     }
 
@@ -90,6 +101,7 @@ impl GameKind {
     pub fn program(self) -> &'static Path {
         match self {
             Self::Openttd => Path::new(crate::keeper::openttd::PROGRAM),
+            Self::Teeworlds => Path::new(crate::keeper::teeworlds::PROGRAM),
         }
     }
 
@@ -97,6 +109,7 @@ impl GameKind {
     pub fn debian_packages(self) -> &'static str {
         match self {
             Self::Openttd => "openttd openttd-opengfx",
+            Self::Teeworlds => "teeworlds-server",
         }
     }
 }
@@ -139,6 +152,89 @@ pub enum Landscape {
     Arctic,
     Tropic,
     Toyland,
+}
+
+/// What only Teeworlds knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TeeworldsConfig {
+    /// What is played.
+    pub game_type: GameType,
+    /// The maps, in the order in which they are played, again and again.
+    pub maps: Vec<MapName>,
+    /// Points that end a match. 0: none do.
+    pub score_limit: u16,
+    /// Minutes that end a match. 0: none do.
+    pub time_limit: u16,
+}
+
+impl Default for TeeworldsConfig {
+    fn default() -> Self {
+        Self {
+            game_type: GameType::Dm,
+            maps: vec![MapName("dm1".to_owned())],
+            score_limit: 20,
+            time_limit: 0,
+        }
+    }
+}
+
+/// What is played in Teeworlds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "they are Teeworlds' names")]
+pub enum GameType {
+    Dm,
+    Tdm,
+    Ctf,
+    Lms,
+    Lts,
+}
+
+impl GameType {
+    /// As Teeworlds writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dm => "dm",
+            Self::Tdm => "tdm",
+            Self::Ctf => "ctf",
+            Self::Lms => "lms",
+            Self::Lts => "lts",
+        }
+    }
+}
+
+/// The name of a map of Teeworlds: a file is called so.
+///
+/// 1 to 64 letters, digits, `-`, `_` and `.`, not beginning with `.`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MapName(String);
+
+impl MapName {
+    /// The name as a string.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for MapName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let is_name = (1..=64).contains(&name.len()) && !name.starts_with('.');
+        match is_name && name.chars().all(allowed) {
+            true => Ok(Self(name)),
+            false => Err("a map's name has 1 to 64 letters, digits, '-', '_' and '.'"),
+        }
+    }
+}
+
+impl From<MapName> for String {
+    fn from(name: MapName) -> Self {
+        name.0
+    }
 }
 
 /// The name of a server among those of its launcher: a folder is called so.

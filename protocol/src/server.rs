@@ -64,7 +64,7 @@ pub enum ServerChange {
 pub enum ServerProperty {
     /// What players see in the list.
     Title(Text<64>),
-    /// Which game it is: `openttd`.
+    /// Which game it is: `openttd`, `teeworlds`.
     Game(Text<32>),
     /// Whether players can join.
     State(ServerState),

@@ -28,6 +28,17 @@ pub(crate) const GAME: &[Package] = &[OPENTTD, OPENGFX];
 pub(crate) const ALL: &[Package] = &[
     OPENTTD,
     OPENGFX,
+    Package {
+        name: "teeworlds-server",
+        why: "another real game server",
+        sign: "/usr/games/teeworlds-server",
+    },
+    Package { name: "teeworlds", why: "its client", sign: "/usr/games/teeworlds" },
+    Package {
+        name: "libgl1-mesa-dri",
+        why: "draws what that client shows, without a graphics card",
+        sign: "/usr/share/bug/libgl1-mesa-dri/control",
+    },
     Package { name: "python3", why: "a client written from PROTOCOL.md alone", sign: "python3" },
     Package { name: "xvfb", why: "a display for the real game client", sign: "Xvfb" },
     Package { name: "xdotool", why: "types into the real game client", sign: "xdotool" },

@@ -12,7 +12,10 @@ use protocol::Text;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{GameKind, Landscape, Limits, OpenttdConfig, ServerConfig, ServerName};
+use super::{
+    GameKind, GameType, Landscape, Limits, MapName, OpenttdConfig, ServerConfig, ServerName,
+    TeeworldsConfig,
+};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -160,6 +163,8 @@ struct Server {
     limits: LimitsTable,
     #[serde(default)]
     openttd: OpenttdTable,
+    #[serde(default)]
+    teeworlds: TeeworldsTable,
 }
 
 #[derive(Default, Deserialize)]
@@ -170,6 +175,15 @@ struct OpenttdTable {
     landscape: Option<Landscape>,
     starting_year: Option<u32>,
     keep_world: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TeeworldsTable {
+    game_type: Option<GameType>,
+    maps: Option<Vec<MapName>>,
+    score_limit: Option<u16>,
+    time_limit: Option<u16>,
 }
 
 /// All in seconds, unless the name says otherwise.
@@ -209,6 +223,7 @@ impl Server {
             max_players,
             limits: self.limits.check()?,
             openttd: self.openttd.check()?,
+            teeworlds: self.teeworlds.check(self.game, max_players)?,
         })
     }
 }
@@ -228,6 +243,23 @@ impl OpenttdTable {
             starting_year: self.starting_year,
             keep_world: self.keep_world.unwrap_or(default.keep_world),
         })
+    }
+}
+
+impl TeeworldsTable {
+    fn check(self, game: GameKind, max_players: u16) -> Result<TeeworldsConfig, String> {
+        let default = TeeworldsConfig::default();
+        if game == GameKind::Teeworlds {
+            in_range("max_players", max_players, 1, 64)?;
+        }
+        let maps = self.maps.unwrap_or(default.maps);
+        in_range("the number of maps", maps.len(), 1, 32)?;
+        let score_limit = self.score_limit.unwrap_or(default.score_limit);
+        in_range("score_limit", score_limit, 0, 1000)?;
+        let time_limit = self.time_limit.unwrap_or(default.time_limit);
+        in_range("time_limit", time_limit, 0, 1000)?;
+        let game_type = self.game_type.unwrap_or(default.game_type);
+        Ok(TeeworldsConfig { game_type, maps, score_limit, time_limit })
     }
 }
 
@@ -287,6 +319,26 @@ mod tests {
         assert_eq!(server.bind, IpAddr::from([0, 0, 0, 0]));
         assert_eq!((server.port, server.max_players), (0, 16));
         assert_eq!(server.limits, Limits::default());
+    }
+
+    #[test]
+    fn teeworlds_has_settings_of_its_own() {
+        let text = "[[server]]\nname = \"one\"\ngame = \"teeworlds\"\n[server.teeworlds]\n";
+        let servers = parse(&format!("{text}game_type = \"ctf\"\nmaps = [\"ctf1\"]")).unwrap();
+        assert_eq!(servers[0].teeworlds.game_type, GameType::Ctf);
+        assert_eq!(servers[0].teeworlds.maps[0].as_str(), "ctf1");
+        for (wrong, message) in [
+            ("maps = []", "the number of maps is 0"),
+            ("maps = [\"a b\"]", "a map's name has"),
+            ("maps = [\"../x\"]", "a map's name has"),
+            ("score_limit = 5000", "score_limit is 5000"),
+            ("game_typ = \"ctf\"", "did you mean `game_type`?"),
+        ] {
+            let problem = parse(&format!("{text}{wrong}")).unwrap_err();
+            assert!(problem.message.contains(message), "{wrong}: {problem:?}");
+        }
+        let crowded = text.replace("game =", "max_players = 65\ngame =");
+        assert!(parse(&crowded).unwrap_err().message.contains("max_players is 65"));
     }
 
     #[test]

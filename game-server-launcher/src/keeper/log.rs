@@ -98,9 +98,11 @@ fn next_line(output: &mut impl BufRead) -> Option<String> {
     Some(text.trim_end_matches(['\n', '\r']).to_owned())
 }
 
-/// Whether a game might have written its password. It has no reason to.
+/// Whether a game might have written its password: OpenTTD has no reason to, Teeworlds writes down
+/// every command and the value that was asked for.
 fn hides_a_secret(line: &str) -> bool {
-    ["server_pw", "server_password", "admin_password"].iter().any(|word| line.contains(word))
+    let words = ["server_pw", "server_password", "admin_password", "cmd='password", "]: Value: "];
+    words.iter().any(|word| line.contains(word))
 }
 
 /// How many lines the report of a crash has.

@@ -10,11 +10,13 @@ mod admissions;
 mod game;
 mod handlers;
 pub(crate) mod life;
+mod link;
 mod log;
 pub(crate) mod openttd;
 mod process;
 mod server;
 mod start;
+pub(crate) mod teeworlds;
 
 use std::{
     fs, io,

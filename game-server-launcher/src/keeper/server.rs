@@ -5,15 +5,12 @@ mod messages;
 use std::{
     collections::HashMap,
     mem,
-    net::SocketAddr,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
-use actix::{Actor, Addr, AsyncContext, Context};
-use connection_handler::{
-    ConnectionConfig, Drain, OutgoingConnectionHandler, Peer, PeerId, transport::tcp::TcpConnector,
-};
+use actix::{AsyncContext, Context};
+use connection_handler::{Peer, PeerId};
 use protocol::{
     BootId, ExitCause, Exited, FromKeeper, GamePlayerId, Goodbye, KeeperChange, KeeperChanges,
     List, ServerChange, ServerProperty, ServerState, Text,
@@ -25,18 +22,14 @@ pub(crate) use self::messages::{GameEnded, NotLoaded, Stop};
 use super::{
     admissions::{self, Admissions},
     game::GameEvent,
-    handlers::{
-        launcher::{Launcher, LauncherState},
-        openttd::{OpenttdAdmin, OpenttdHandler, ToOpenttd},
-    },
+    handlers::launcher::{Launcher, LauncherState},
     life::{self, Life, Means},
-    openttd::{Save, Saves, World},
+    link::{AnyLink, Controls, Language, Link},
+    openttd::{Save, Saves},
     process::{Ended, Process, StartId},
     start::{self, Prepared},
 };
-use crate::{
-    config::ServerConfig, instance::InstanceDir, listing::Listing, patient::Patient, secrets,
-};
+use crate::{config::ServerConfig, instance::InstanceDir, listing::Listing, secrets};
 
 /// The central actor of a keeper.
 pub(crate) struct Keeper {
@@ -48,7 +41,7 @@ pub(crate) struct Keeper {
     admissions: Admissions,
     pub(crate) launchers: HashMap<PeerId, Launcher>,
     /// The game that runs, or is being started.
-    pub(crate) game: Option<Game>,
+    game: Option<Game>,
     starts: u64,
     /// How the game was to be ended while its process was still being made.
     end_wanted: Option<Means>,
@@ -70,16 +63,14 @@ pub(crate) struct Keeper {
 pub(crate) struct Over;
 
 /// One start of the game.
-pub(crate) struct Game {
-    pub(crate) start: StartId,
-    pub(crate) admin_password: String,
-    pub(crate) world: World,
-    pub(crate) admin: Option<OpenttdAdmin>,
+struct Game {
+    start: StartId,
     process: Option<Process>,
+    /// How it is talked to, once it runs.
+    link: Option<AnyLink>,
     /// The world it goes on with, until it is ready.
     save: Option<Save>,
     keep_world: bool,
-    connector: Option<Addr<OutgoingConnectionHandler<OpenttdHandler, Patient<TcpConnector>>>>,
 }
 
 impl Keeper {
@@ -140,7 +131,9 @@ impl Keeper {
         for effect in self.admissions.apply(event, now, &mut secrets::join_secret) {
             match effect {
                 admissions::Effect::Set(secret) => {
-                    self.with_game(|game| game.world.set_secret(&secret));
+                    if let Some(game) = self.controls() {
+                        game.set_secret(&secret);
+                    }
                 }
                 admissions::Effect::Answer { request, admission } => {
                     self.tell_launcher(FromKeeper::Admitted { request, admission });
@@ -164,16 +157,30 @@ impl Keeper {
         }
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.game.as_ref().is_some_and(|game| game.world.player_count() >= self.max_players)
+    pub(crate) fn is_full(&mut self) -> bool {
+        let max_players = self.max_players;
+        self.controls().is_some_and(|game| game.player_count() >= max_players)
     }
 
     pub(crate) fn say(&mut self, speaker: &str, text: &str) {
-        self.with_game(|game| [game.world.say(speaker, text)]);
+        if let Some(game) = self.controls() {
+            game.say(speaker, text);
+        }
     }
 
     pub(crate) fn kick(&mut self, player: GamePlayerId, reason: &str) {
-        self.with_game(|game| game.world.kick(player, reason));
+        if let Some(game) = self.controls() {
+            game.kick(player, reason);
+        }
+    }
+
+    /// The link to the game, if it is one of this kind.
+    pub(crate) fn link<L: Language>(&mut self) -> Option<&mut Link<L>> {
+        L::of(self.game.as_mut()?.link.as_mut()?)
+    }
+
+    fn controls(&mut self) -> Option<&mut dyn Controls> {
+        Some(self.game.as_mut()?.link.as_mut()?.controls())
     }
 
     /// Tells the launcher what became different since the last time.
@@ -201,18 +208,6 @@ impl Keeper {
 
     fn tell_everybody(&self, message: &FromKeeper) {
         Peer::send_to_all(self.launchers.values(), message.clone());
-    }
-
-    /// Says something to the game, if it listens.
-    fn with_game<I>(&mut self, say: impl FnOnce(&mut Game) -> I)
-    where
-        I: IntoIterator<Item = ToOpenttd>,
-    {
-        let Some(game) = &mut self.game else { return };
-        let messages = say(game);
-        if let Some(admin) = &game.admin {
-            messages.into_iter().for_each(|message| admin.send(message));
-        }
     }
 
     fn state(&mut self, state: ServerState) {
@@ -246,16 +241,7 @@ impl Keeper {
         self.starts += 1;
         self.end_wanted = None;
         let start = StartId(self.starts);
-        self.game = Some(Game {
-            start,
-            admin_password: String::new(),
-            world: World::default(),
-            admin: None,
-            process: None,
-            save: None,
-            keep_world: false,
-            connector: None,
-        });
+        self.game = Some(Game { start, process: None, link: None, save: None, keep_world: false });
         let (keeper, dir) = (ctx.address(), self.dir.clone());
         actix::spawn(start::run(start, dir, self.executable.clone(), self.saves.clone(), keeper));
     }
@@ -264,13 +250,9 @@ impl Keeper {
         self.end_wanted = Some(means);
         let Some(game) = &mut self.game else { return };
         let Some(process) = &game.process else { return };
-        match (means, &game.admin) {
-            (Means::Command, Some(admin)) => {
-                game.world
-                    .quit(game.keep_world)
-                    .into_iter()
-                    .for_each(|message| admin.send(message));
-            }
+        let link = game.link.as_mut().map(AnyLink::controls).filter(|link| link.is_connected());
+        match (means, link) {
+            (Means::Command, Some(link)) => link.quit(game.keep_world),
             (Means::Command, None) | (Means::Terminate, _) => process.terminate(),
             (Means::Kill, _) => process.kill(),
         }
@@ -287,11 +269,11 @@ impl Keeper {
         let max_players = ServerProperty::MaxPlayers(server.max_players);
         self.change(ServerChange::Property(max_players));
         if let Some(game) = &mut self.game {
-            game.admin_password = admin_password;
+            let (kind, keeper) = (server.game, ctx.address());
             game.process = Some(process);
+            game.link = Some(AnyLink::open(kind, game.start, admin, admin_password, &keeper));
             game.save = save;
-            game.keep_world = server.openttd.keep_world;
-            game.connector = Some(connect(game.start, admin, ctx));
+            game.keep_world = server.keeps_world();
         }
         if let Some(means) = self.end_wanted {
             self.end(means);
@@ -309,8 +291,8 @@ impl Keeper {
                 tracing::warn!(save = save.name(), "the game was not ready with it: left out");
                 self.saves.failed(save);
             }
-            if let Some(connector) = game.connector {
-                connector.do_send(Drain { patience: Duration::ZERO });
+            if let Some(mut link) = game.link {
+                link.controls().close();
             }
         }
         self.change(ServerChange::AllPlayersLeft);
@@ -343,29 +325,18 @@ impl Keeper {
     }
 
     fn ping_game(&mut self, now: Instant) {
-        if let Some(commands) = self.game.as_mut().and_then(|game| game.world.left_out(now)) {
+        let due = now >= self.next_ping;
+        if due {
+            self.next_ping = now + self.ping_every;
+        }
+        let Some(game) = self.controls() else { return };
+        if let Some(commands) = game.left_out(now) {
             tracing::warn!(commands, "the game does not answer: commands were left out");
         }
-        if now >= self.next_ping {
-            self.next_ping = now + self.ping_every;
-            self.with_game(|game| game.world.ping());
+        if due {
+            game.ping();
         }
     }
-}
-
-fn connect(
-    start: StartId,
-    admin: SocketAddr,
-    ctx: &mut Context<Keeper>,
-) -> Addr<OutgoingConnectionHandler<OpenttdHandler, Patient<TcpConnector>>> {
-    let config = ConnectionConfig {
-        reconnect_delay: Some(Duration::from_millis(50)),
-        max_reconnect_delay: Duration::from_millis(500),
-        ..ConnectionConfig::default()
-    };
-    let connector = Patient(TcpConnector { addr: admin });
-    OutgoingConnectionHandler::new(OpenttdHandler { start }, connector, ctx.address(), config)
-        .start()
 }
 
 /// Whether an exit says something about the world the game was given. A game that is killed by

@@ -1,7 +1,7 @@
 //! Starting the game: files and ports first, which may block, then the process.
 
 use std::{
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -11,11 +11,17 @@ use tokio::sync::oneshot;
 
 use super::{
     log::GameLog,
-    openttd::{NOT_LOADED, Save, Saves, StartFiles},
+    openttd::{self, NOT_LOADED, Save, Saves},
     process::{Process, Program, Running, StartId},
     server::{GameEnded, Keeper, NotLoaded},
+    teeworlds,
 };
-use crate::{atomic_file, config::ServerConfig, instance::InstanceDir, port, secrets};
+use crate::{
+    atomic_file,
+    config::{GameKind, ServerConfig},
+    instance::InstanceDir,
+    port, secrets,
+};
 
 /// All that was decided for one start.
 #[derive(Debug)]
@@ -97,27 +103,43 @@ fn prepare(dir: &InstanceDir, saves: &Saves) -> anyhow::Result<Prepared> {
     let port = game_port(dir, &server)?;
     let game = SocketAddr::new(server.bind, port);
     port::is_free(game).with_context(|| format!("cannot use port {port}"))?;
-    // OpenTTD listens for its admin port where it listens for players.
-    let admin_ip = server.local_ip();
-    let admin = SocketAddr::new(admin_ip, port::free_port(admin_ip)?);
-    let admin_password = secrets::alphanumeric(ADMIN_PASSWORD_LENGTH);
     let game_dir = dir.game_dir();
     atomic_file::create_dir(&game_dir)?;
-    let save = if server.openttd.keep_world {
+    let admin_ip = match server.game {
+        // It listens for its admin port where it listens for players.
+        GameKind::Openttd => server.local_ip(),
+        GameKind::Teeworlds => Ipv4Addr::LOCALHOST.into(),
+    };
+    let admin = SocketAddr::new(admin_ip, port::free_port(admin_ip)?);
+    let admin_password = secrets::alphanumeric(PASSWORD_LENGTH);
+    let save = if server.keeps_world() {
         saves.newest(&game_dir).context("cannot look for saves")?
     } else {
         None
     };
-    let files = StartFiles {
-        server: &server,
-        dir: &game_dir,
-        game,
-        admin_port: admin.port(),
-        admin_password: &admin_password,
-        first_secret: &secrets::alphanumeric(ADMIN_PASSWORD_LENGTH),
-        save: save.as_ref().map(Save::path),
+    let first_secret = secrets::alphanumeric(PASSWORD_LENGTH);
+    let program = match server.game {
+        GameKind::Openttd => openttd::StartFiles {
+            server: &server,
+            dir: &game_dir,
+            game,
+            admin_port: admin.port(),
+            admin_password: &admin_password,
+            first_secret: &first_secret,
+            save: save.as_ref().map(Save::path),
+        }
+        .write(),
+        GameKind::Teeworlds => teeworlds::StartFiles {
+            server: &server,
+            dir: &game_dir,
+            game,
+            console: admin,
+            console_password: &admin_password,
+            first_secret: &first_secret,
+        }
+        .write(),
     };
-    let program = files.write().context("cannot write the game's configuration")?;
+    let program = program.context("cannot write the game's configuration")?;
     Ok(Prepared { server, port, admin, admin_password, save, program })
 }
 
@@ -163,5 +185,5 @@ async fn note_pid(dir: InstanceDir, game_pid: Option<u32>) {
     }
 }
 
-/// What OpenTTD's password field holds.
-const ADMIN_PASSWORD_LENGTH: usize = 32;
+/// Fits into the password fields of all games.
+const PASSWORD_LENGTH: usize = 24;

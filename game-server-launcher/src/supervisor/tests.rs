@@ -74,6 +74,7 @@ fn config(name: &str) -> ServerConfig {
         max_players: 16,
         limits: Limits::default(),
         openttd: crate::config::OpenttdConfig::default(),
+        teeworlds: crate::config::TeeworldsConfig::default(),
     }
 }
 

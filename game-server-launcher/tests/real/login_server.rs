@@ -38,7 +38,8 @@ pub(crate) struct LoginServer {
     requests: u32,
     /// What is known of each server.
     pub(crate) servers: HashMap<ServerId, Server>,
-    /// What was said in games.
+    /// What was said in games, and by whom.
+    pub(crate) said: Vec<(String, String)>,
     pub(crate) admissions: HashMap<u32, Admission>,
     /// How often a launcher has told everything.
     pub(crate) snapshots: usize,
@@ -76,6 +77,7 @@ impl LoginServer {
             running: None,
             requests: 0,
             servers: HashMap::new(),
+            said: Vec::new(),
             admissions: HashMap::new(),
             snapshots: 0,
         };
@@ -243,9 +245,9 @@ impl LoginServer {
             FromLauncher::Admitted { request, admission } => {
                 self.admissions.insert(request.0, admission);
             }
+            FromLauncher::Said { name, text, .. } => self.said.push((name.into(), text.into())),
             FromLauncher::Hello(_)
             | FromLauncher::Enroll { .. }
-            | FromLauncher::Said { .. }
             | FromLauncher::Ping { .. }
             | FromLauncher::Pong { .. } => {}
         }

@@ -9,8 +9,10 @@ mod stories {
     mod players;
     mod shim;
     mod survival;
+    mod teeworlds;
     mod world;
 }
+mod teeworlds_client;
 
 use std::time::Duration;
 

@@ -2,3 +2,4 @@
 
 pub(crate) mod launcher;
 pub(crate) mod openttd;
+pub(crate) mod teeworlds;

@@ -8,5 +8,5 @@ mod world;
 pub(crate) use self::{
     cfg::{PROGRAM, StartFiles},
     saves::{NOT_LOADED, Save, Saves},
-    world::{Heard, World},
+    world::World,
 };

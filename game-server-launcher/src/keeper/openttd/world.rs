@@ -13,6 +13,7 @@ use crate::{
     keeper::{
         game::GameEvent,
         handlers::openttd::{Frequency, FromOpenttd, ToOpenttd, UpdateKind, Welcome},
+        link::{GameWorld, Meaning},
     },
     rarely::Rarely,
 };
@@ -36,15 +37,6 @@ pub(crate) struct World {
     left_out: Rarely,
 }
 
-/// What a packet leads to.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Heard {
-    /// What the keeper has to know.
-    pub(crate) events: Vec<GameEvent>,
-    /// What OpenTTD has to hear.
-    pub(crate) replies: Vec<ToOpenttd>,
-}
-
 #[derive(Debug)]
 enum Command {
     /// Shows the password, so that we know which one there is.
@@ -61,9 +53,11 @@ struct Census {
     seen: Vec<u32>,
 }
 
-impl World {
-    /// What to say on a new connection. What was asked on the one before is forgotten.
-    pub(crate) fn connected(&mut self, password: &str) -> Vec<ToOpenttd> {
+impl GameWorld for World {
+    type Heard = FromOpenttd;
+    type Said = ToOpenttd;
+
+    fn connected(&mut self, password: &str) -> Vec<ToOpenttd> {
         self.commands.clear();
         self.welcomed = false;
         vec![ToOpenttd::Join {
@@ -73,14 +67,12 @@ impl World {
         }]
     }
 
-    /// How many players are in the game.
-    pub(crate) fn player_count(&self) -> usize {
+    fn player_count(&self) -> usize {
         self.players.len()
     }
 
-    /// What one packet means.
-    pub(crate) fn heard(&mut self, message: FromOpenttd, now: Instant) -> Heard {
-        let mut heard = Heard::default();
+    fn heard(&mut self, message: FromOpenttd, now: Instant) -> Meaning<ToOpenttd> {
+        let mut heard = Meaning::default();
         match message {
             FromOpenttd::Welcome(welcome) => self.welcome(&welcome, &mut heard),
             FromOpenttd::NewGame => self.everybody_left(&mut heard),
@@ -114,42 +106,40 @@ impl World {
         heard
     }
 
-    /// A sign of life is wanted.
-    pub(crate) fn ping(&mut self) -> Option<ToOpenttd> {
-        self.welcomed.then(|| ToOpenttd::Ping(self.nonce()))
+    fn ping(&mut self) -> Vec<ToOpenttd> {
+        if !self.welcomed {
+            return Vec::new();
+        }
+        vec![ToOpenttd::Ping(self.nonce())]
     }
 
-    /// How many commands were left out because the game does not answer, at most once a second.
-    pub(crate) fn left_out(&mut self, now: Instant) -> Option<u64> {
+    fn left_out(&mut self, now: Instant) -> Option<u64> {
         self.left_out.due(now, Duration::from_secs(1))
     }
 
-    /// Makes `secret` the password, and asks which one it is then.
-    pub(crate) fn set_secret(&mut self, secret: &JoinSecret) -> Vec<ToOpenttd> {
+    fn set_secret(&mut self, secret: &JoinSecret) -> Vec<ToOpenttd> {
         let mut commands = self.command(format!("server_pw {}", secret.reveal()), Command::Other);
         let show = Command::ShowSecret { secret: secret.clone(), seen: false };
         commands.extend(self.command("setting server_password".to_owned(), show));
         commands
     }
 
-    /// Throws a player out.
-    pub(crate) fn kick(&mut self, player: GamePlayerId, reason: &str) -> Vec<ToOpenttd> {
+    fn kick(&mut self, player: GamePlayerId, reason: &str) -> Vec<ToOpenttd> {
         let reason = reason.replace('"', "'").replace('\\', "/");
         self.command(format!("kick {} \"{reason}\"", player.0), Command::Other)
     }
 
-    /// Shows everybody that `speaker` said `text`.
-    pub(crate) fn say(&self, speaker: &str, text: &str) -> ToOpenttd {
-        ToOpenttd::ExternalChat {
+    fn say(&mut self, speaker: &str, text: &str) -> Vec<ToOpenttd> {
+        vec![ToOpenttd::ExternalChat {
             source: SOURCE.to_owned(),
             speaker: speaker.to_owned(),
             text: text.to_owned(),
-        }
+        }]
     }
 
     /// Makes it end, after it has saved its world if that is kept. It writes while it goes on, and
     /// does not end before that is done.
-    pub(crate) fn quit(&mut self, keep_world: bool) -> Vec<ToOpenttd> {
+    fn quit(&mut self, keep_world: bool) -> Vec<ToOpenttd> {
         let mut commands = Vec::new();
         if keep_world {
             commands.extend(self.command(format!("save {STOP_SAVE}"), Command::Other));
@@ -157,7 +147,9 @@ impl World {
         commands.extend(self.command("quit".to_owned(), Command::Other));
         commands
     }
+}
 
+impl World {
     fn command(&mut self, line: String, command: Command) -> Vec<ToOpenttd> {
         if !self.welcomed || self.commands.len() >= MAX_COMMANDS {
             self.left_out.count();
@@ -172,7 +164,7 @@ impl World {
         self.next_nonce
     }
 
-    fn welcome(&mut self, welcome: &Welcome, heard: &mut Heard) {
+    fn welcome(&mut self, welcome: &Welcome, heard: &mut Meaning<ToOpenttd>) {
         let Welcome { seed, landscape, width, height, .. } = welcome;
         tracing::info!(revision = ?welcome.revision, "the game is ready");
         let landscape = match landscape {
@@ -204,7 +196,7 @@ impl World {
         ]
     }
 
-    fn date(&mut self, day: u32, now: Instant, heard: &mut Heard) {
+    fn date(&mut self, day: u32, now: Instant, heard: &mut Meaning<ToOpenttd>) {
         heard.events.push(GameEvent::Alive);
         if self.date_told.is_some_and(|told| now - told < DATE_EVERY) {
             return;
@@ -217,7 +209,7 @@ impl World {
 
     /// A client in the list of all. After a lost connection this is how those are found who came
     /// in meanwhile: only who has joined plays for a company.
-    fn counted(&mut self, client: u32, company: u8, name: &str, heard: &mut Heard) {
+    fn counted(&mut self, client: u32, company: u8, name: &str, heard: &mut Meaning<ToOpenttd>) {
         let Some(census) = &mut self.census else { return };
         if census.seen.len() < MAX_CLIENTS {
             census.seen.push(client);
@@ -228,7 +220,7 @@ impl World {
         }
     }
 
-    fn named(&mut self, client: u32, name: &str, heard: &mut Heard) {
+    fn named(&mut self, client: u32, name: &str, heard: &mut Meaning<ToOpenttd>) {
         if client == SERVER {
             return;
         }
@@ -244,7 +236,7 @@ impl World {
         }
     }
 
-    fn entered(&mut self, client: u32, heard: &mut Heard) {
+    fn entered(&mut self, client: u32, heard: &mut Meaning<ToOpenttd>) {
         if client == SERVER || self.players.len() >= MAX_CLIENTS {
             return;
         }
@@ -256,7 +248,7 @@ impl World {
     }
 
     /// Told twice of most who leave, and once of those who never were in.
-    fn left(&mut self, client: u32, heard: &mut Heard) {
+    fn left(&mut self, client: u32, heard: &mut Meaning<ToOpenttd>) {
         self.names.remove(&client);
         if self.players.remove(&client).is_some() {
             let player = GamePlayerId(client);
@@ -264,14 +256,14 @@ impl World {
         }
     }
 
-    fn everybody_left(&mut self, heard: &mut Heard) {
+    fn everybody_left(&mut self, heard: &mut Meaning<ToOpenttd>) {
         self.names.clear();
         if !mem::take(&mut self.players).is_empty() {
             heard.events.push(GameEvent::Change(ServerChange::AllPlayersLeft));
         }
     }
 
-    fn said(&self, client: u32, text: &str, heard: &mut Heard) {
+    fn said(&self, client: u32, text: &str, heard: &mut Meaning<ToOpenttd>) {
         if let Some(name) = self.players.get(&client) {
             let (name, text) = (name.clone(), Text::lossy(text));
             heard.events.push(GameEvent::Said { name, text });
@@ -288,13 +280,13 @@ impl World {
         }
     }
 
-    fn answer_ended(&mut self, heard: &mut Heard) {
+    fn answer_ended(&mut self, heard: &mut Meaning<ToOpenttd>) {
         if let Some(Command::ShowSecret { secret, seen: true }) = self.commands.pop_front() {
             heard.events.push(GameEvent::SecretSet(secret));
         }
     }
 
-    fn pong(&mut self, nonce: u32, heard: &mut Heard) {
+    fn pong(&mut self, nonce: u32, heard: &mut Meaning<ToOpenttd>) {
         heard.events.push(GameEvent::Alive);
         if let Some(census) = self.census.take_if(|census| census.nonce == nonce) {
             let gone = self.players.keys().filter(|client| !census.seen.contains(client));

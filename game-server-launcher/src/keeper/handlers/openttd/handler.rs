@@ -3,14 +3,43 @@
 use connection_handler::{ConnectionHandler, DisconnectReason, Peer, PeerLink};
 
 use super::protocol::{FromOpenttd, OpenttdCodec, OpenttdError, ToOpenttd};
-use crate::keeper::process::StartId;
+use crate::keeper::{
+    link::{AnyLink, Language, Link},
+    openttd::World,
+    process::StartId,
+};
+
+/// OpenTTD, through its admin port.
+#[derive(Debug)]
+pub(crate) enum Openttd {}
+
+impl Language for Openttd {
+    type Handler = OpenttdHandler;
+    type Peer = OpenttdAdmin;
+    type World = World;
+
+    fn handler(start: StartId) -> OpenttdHandler {
+        OpenttdHandler { start }
+    }
+
+    fn start(peer: &OpenttdAdmin) -> StartId {
+        peer.start
+    }
+
+    fn of(link: &mut AnyLink) -> Option<&mut Link<Self>> {
+        match link {
+            AnyLink::Openttd(link) => Some(link),
+            AnyLink::Teeworlds(_) => None,
+        }
+    }
+}
 
 /// The admin port of one start of OpenTTD.
 #[derive(Debug)]
 pub(crate) struct OpenttdAdmin {
     link: PeerLink<ToOpenttd>,
     /// Which start of the game this is: a later one has another port and password.
-    pub(crate) start: StartId,
+    start: StartId,
 }
 
 impl Peer for OpenttdAdmin {
@@ -25,7 +54,7 @@ impl Peer for OpenttdAdmin {
 /// Connects to the admin port of one start of OpenTTD.
 #[derive(Debug)]
 pub(crate) struct OpenttdHandler {
-    pub(crate) start: StartId,
+    start: StartId,
 }
 
 impl ConnectionHandler for OpenttdHandler {

@@ -5,6 +5,6 @@ mod protocol;
 mod server;
 
 pub(crate) use self::{
-    handler::{OpenttdAdmin, OpenttdHandler},
+    handler::Openttd,
     protocol::{Frequency, FromOpenttd, ToOpenttd, UpdateKind, Welcome},
 };
