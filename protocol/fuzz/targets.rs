@@ -1,5 +1,5 @@
-//! What is fuzzed: the bytes of one message. `cargo +nightly fuzz run from_game_client`, in the
-//! folder of the crate. `tests/robustness.rs` does the same without libFuzzer.
+//! What is fuzzed: the bytes of one message. `cargo xtask soak --only fuzz:from_game_client`
+//! runs one. `tests/robustness.rs` does the same without libFuzzer.
 
 use std::fmt::Debug;
 

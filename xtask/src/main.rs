@@ -1,11 +1,14 @@
-//! What people type: `cargo demo`, `cargo xtask test` and `cargo xtask bench`.
+//! What people type: `cargo demo`, and `cargo xtask` with what it is to do.
 
 mod bench;
 mod console;
 mod demo;
 mod deny;
+mod interop;
 mod packages;
+mod soak;
 mod steps;
+mod test;
 
 use std::process::ExitCode;
 
@@ -23,7 +26,9 @@ struct Arguments {
 enum Task {
     Bench(bench::Options),
     Demo(demo::Options),
-    Test(steps::Options),
+    Interop(interop::Options),
+    Soak(soak::Options),
+    Test(test::Options),
 }
 
 fn main() -> ExitCode {
@@ -36,7 +41,9 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse_from(arguments).task {
         Task::Bench(options) => bench::run(&options),
         Task::Demo(options) => demo::run(&options),
-        Task::Test(options) => steps::run(&options),
+        Task::Interop(options) => interop::run(&options),
+        Task::Soak(options) => soak::run(&options),
+        Task::Test(options) => test::run(&options),
     };
     match outcome {
         Ok(code) => code,

@@ -44,6 +44,9 @@ pub(crate) const ALL: &[Package] = &[
     Package { name: "xdotool", why: "types into the real game client", sign: "xdotool" },
 ];
 
+/// What `cargo xtask interop` needs beside that: other people's programs.
+pub(crate) const INTEROP: &[Package] = &[];
+
 const OPENTTD: Package =
     Package { name: "openttd", why: "a real game, server and client", sign: ::tests::OPENTTD };
 const OPENGFX: Package = Package {

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check there is, one after the other.
+//! Steps, one after the other: what `cargo xtask test`, `interop` and `soak` are made of.
 
 use std::{
     env,
@@ -7,67 +7,127 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 
-use crate::{
-    console::{bad, faint, good, heading},
-    deny,
-    packages::{self, Consent},
-};
+use crate::console::{bad, faint, good, heading};
 
-/// Run every check that continuous integration runs, in the same order.
-///
-/// The first step looks for the Debian packages that the tests need. As root, or where `sudo -n`
-/// works, it installs what is missing; otherwise it names it and says what to type. Steps go on
-/// after a failed one unless they need it, a summary comes last, and the exit code is 0 only when
-/// nothing failed. It needs no network once the dependencies are downloaded.
+// No documentation comment: it would replace that of whoever flattens it.
 #[derive(Args, Debug)]
-pub(crate) struct Options {
-    /// Run this step only; may be given several times. `--list` names them.
-    #[arg(long, value_name = "STEP", value_parser = STEPS.map(|step| step.name))]
+pub(crate) struct Choice {
+    /// Run this step only, or, of those called `A:B`, all of `A`; may be given several times.
+    #[arg(long, value_name = "STEP")]
     only: Vec<String>,
     /// List the steps and what they do, and run none.
     #[arg(long)]
     list: bool,
 }
 
-/// Runs the steps that were asked for.
+impl Choice {
+    /// Whether a step is to be run.
+    fn has(&self, step: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| is_called(step, only))
+    }
+}
+
+/// Runs those of `steps` that were asked for. They go on after a failed one unless they need it.
 ///
 /// # Errors
 ///
 /// When the steps cannot even be run. That a step failed is the exit code.
-pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    if options.list {
-        for step in &STEPS {
-            println!("{:10} {}", step.name, step.what);
-        }
+pub(crate) fn run(steps: Vec<Step>, choice: &Choice) -> Result<ExitCode> {
+    if let Some(unknown) =
+        choice.only.iter().find(|only| !steps.iter().any(|s| is_called(&s.name, only)))
+    {
+        let names: Vec<_> = steps.iter().map(|step| step.name.as_str()).collect();
+        eprintln!("{}: there is no step {unknown:?}, but {}", bad("error"), names.join(", "));
+        return Ok(ExitCode::from(WRONG_USAGE));
+    }
+    let chosen = || steps.iter().filter(|step| choice.has(&step.name));
+    if choice.list {
+        let width = chosen().map(|step| step.name.len()).max().unwrap_or_default();
+        chosen().for_each(|step| println!("{:width$} {}", step.name, step.what));
         return Ok(ExitCode::SUCCESS);
     }
-    let mut run = Run { ourselves: env::current_exe()?, done: Vec::new() };
-    for step in &STEPS {
-        if options.only.is_empty() || options.only.iter().any(|only| only == step.name) {
-            let ended = step.run(&run);
-            run.done.push(ended);
-        }
+    let width = chosen().map(|step| step.name.len()).max().unwrap_or_default();
+    let mut run = Run { ourselves: env::current_exe()?, done: Vec::new(), width };
+    for step in chosen() {
+        let ended = step.run(&run);
+        run.done.push(ended);
     }
-    Ok(summarise(&run.done))
+    Ok(run.summarise())
+}
+
+/// The root of this repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root")
 }
 
 /// Cargo, for the root of this repository, as all steps use it.
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root");
     // What is compiled here is compiled once: state for compiling it again is a third of the disk.
-    cargo.current_dir(root).env("CARGO_INCREMENTAL", "0").stdin(Stdio::null());
+    cargo.current_dir(root()).env("CARGO_INCREMENTAL", "0").stdin(Stdio::null());
     cargo
 }
 
+/// Runs `command`, which is all that a step does.
+///
+/// # Errors
+///
+/// When it fails.
+pub(crate) fn succeeds(command: &mut Command) -> Result<Outcome> {
+    let status = command.status()?;
+    if !status.success() {
+        bail!("{status}: {command:?}");
+    }
+    Ok(Outcome::Passed(String::new()))
+}
+
+/// Runs those tests that are ignored otherwise and lie in a module called `module`.
+///
+/// # Errors
+///
+/// When one of them fails, or cargo-nextest is not installed.
+pub(crate) fn run_ignored(module: &str) -> Result<Outcome> {
+    needs_nextest()?;
+    let mut tests = cargo();
+    tests.args(["nextest", "run", "--workspace", "--all-features", "--run-ignored", "only"]);
+    // They may take hours: who writes one gives it limits of its own.
+    tests.args(["--no-fail-fast", "--profile", "long"]);
+    tests.args(["-E", &format!("test(/(^|::){module}::/)")]);
+    let status = tests.status()?;
+    match status.code() {
+        Some(0) => Ok(Outcome::Passed(String::new())),
+        Some(NO_TESTS) => Ok(Outcome::Skipped(format!("no test lies in a module {module:?} yet"))),
+        _ => bail!("{status}: {tests:?}"),
+    }
+}
+
+/// Makes sure of a tool that can do what `cargo test` cannot.
+///
+/// # Errors
+///
+/// When it is not there, with what to type.
+pub(crate) fn needs_nextest() -> Result<()> {
+    ensure!(is_installed("nextest"), "not installed; `cargo install cargo-nextest --locked`");
+    Ok(())
+}
+
+/// Whether cargo knows `subcommand`.
+pub(crate) fn is_installed(subcommand: &str) -> bool {
+    let mut cargo = cargo();
+    cargo.args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    cargo.status().is_ok_and(|status| status.success())
+}
+
 /// What later steps know of earlier ones.
-struct Run {
+pub(crate) struct Run {
     /// This program's file, asked for before the build replaces it.
-    ourselves: PathBuf,
+    pub(crate) ourselves: PathBuf,
     done: Vec<Ended>,
+    /// Length of the longest name.
+    width: usize,
 }
 
 impl Run {
@@ -76,179 +136,120 @@ impl Run {
     }
 
     /// The tests build our programs themselves, unless a step before just did.
-    fn tell_what_is_built(&self, command: &mut Command) {
+    pub(crate) fn tell_what_is_built(&self, command: &mut Command) {
         if self.done.iter().any(|ended| ended.step == "build") {
             command.env("PROGRAMS_ARE_BUILT", "1");
         }
     }
+
+    fn summarise(&self) -> ExitCode {
+        println!("\n{}", heading("── summary"));
+        for ended in &self.done {
+            println!("{}", ended.line(self.width));
+        }
+        let took: Duration = self.done.iter().map(|ended| ended.took).sum();
+        let failed: Vec<_> = self.done.iter().filter(|e| e.outcome.is_err()).collect();
+        if failed.is_empty() {
+            println!("{} in {:.0} s", good("all is well"), took.as_secs_f64());
+            ExitCode::SUCCESS
+        } else {
+            let names: Vec<_> = failed.iter().map(|ended| ended.step.as_str()).collect();
+            println!("{}: {}", bad("failed"), names.join(", "));
+            ExitCode::FAILURE
+        }
+    }
 }
 
-struct Step {
-    name: &'static str,
-    what: &'static str,
-    /// Steps without which this one makes no sense.
+/// What a step does.
+type Action = dyn Fn(&Run) -> Result<Outcome>;
+
+/// Something that passes, fails or is left out.
+pub(crate) struct Step {
+    name: String,
+    what: String,
     needs: &'static [&'static str],
-    action: fn(&Run) -> Result<Outcome>,
+    action: Box<Action>,
 }
-
-enum Outcome {
-    Passed(String),
-    Skipped(String),
-}
-
-struct Ended {
-    step: &'static str,
-    took: Duration,
-    outcome: Result<Outcome>,
-}
-
-const STEPS: [Step; 9] = [
-    Step {
-        name: "packages",
-        what: "the Debian packages that the tests need are there, or get installed",
-        needs: &[],
-        action: |_| Ok(Outcome::Passed(packages::ensure_installed(packages::ALL, Consent::Given)?)),
-    },
-    Step {
-        name: "fmt",
-        what: "cargo fmt --all --check",
-        needs: &[],
-        action: |_| succeeds(cargo().args(["fmt", "--all", "--check"])),
-    },
-    Step {
-        name: "clippy",
-        what: "cargo clippy on everything, warnings are errors",
-        needs: &[],
-        action: |_| succeeds(everything("clippy").args(["--all-targets", "--", "-D", "warnings"])),
-    },
-    Step {
-        name: "build",
-        what: "cargo build of everything",
-        needs: &[],
-        action: |_| succeeds(everything("build").arg("--all-targets")),
-    },
-    Step {
-        name: "test",
-        what: "all tests, whole programs and real games among them; cargo-nextest where installed",
-        needs: &["packages", "build"],
-        action: run_tests,
-    },
-    Step {
-        name: "demo",
-        what: "cargo demo -- --once: the whole story is seen to happen",
-        needs: &["packages", "build"],
-        action: run_demo,
-    },
-    Step {
-        name: "doctest",
-        what: "the examples in the documentation",
-        needs: &["build"],
-        action: |_| succeeds(everything("test").args(["--doc", "--quiet"])),
-    },
-    Step {
-        name: "doc",
-        what: "cargo doc, warnings are errors",
-        needs: &["build"],
-        action: |_| succeeds(everything("doc").arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings")),
-    },
-    Step {
-        name: "deny",
-        what: "cargo deny: licences, sources, bans; skipped where it is not installed",
-        needs: &[],
-        action: run_deny,
-    },
-];
 
 impl Step {
+    pub(crate) fn new(
+        name: impl Into<String>,
+        what: impl Into<String>,
+        action: impl Fn(&Run) -> Result<Outcome> + 'static,
+    ) -> Self {
+        Self { name: name.into(), what: what.into(), needs: &[], action: Box::new(action) }
+    }
+
+    /// Says without which steps, if they were run and failed, this one makes no sense.
+    pub(crate) fn after(self, needs: &'static [&'static str]) -> Self {
+        Self { needs, ..self }
+    }
+
     fn run(&self, run: &Run) -> Ended {
-        println!("\n{} {}", heading(format!("── {}", self.name)), faint(self.what));
+        println!("\n{} {}", heading(format!("── {}", self.name)), faint(&self.what));
         let start = Instant::now();
         let outcome = match self.needs.iter().find(|need| run.has_failed(need)) {
             Some(need) => Ok(Outcome::Skipped(format!("needs {need}"))),
             None => (self.action)(run),
         };
-        let ended = Ended { step: self.name, took: start.elapsed(), outcome };
+        let ended = Ended { step: self.name.clone(), took: start.elapsed(), outcome };
         if let Err(error) = &ended.outcome {
             println!("{error:#}");
         }
-        println!("{}", ended.line());
+        println!("{}", ended.line(run.width));
         ended
     }
 }
 
+/// How a step has ended that did not fail.
+pub(crate) enum Outcome {
+    /// It did what it is for; what there is to say about that.
+    Passed(String),
+    /// It did nothing, and why.
+    Skipped(String),
+}
+
+struct Ended {
+    step: String,
+    took: Duration,
+    outcome: Result<Outcome>,
+}
+
 impl Ended {
-    fn line(&self) -> String {
+    fn line(&self, width: usize) -> String {
         let (mark, said) = match &self.outcome {
             Ok(Outcome::Passed(said)) => (good("ok     "), said.as_str()),
             Ok(Outcome::Skipped(why)) => (faint("skipped"), why.as_str()),
             Err(_) => (bad("FAILED "), ""),
         };
-        format!("{mark} {:10} {:7.1} s  {said}", self.step, self.took.as_secs_f64())
+        format!("{mark} {:width$} {:7.1} s  {said}", self.step, self.took.as_secs_f64())
     }
 }
 
-fn summarise(done: &[Ended]) -> ExitCode {
-    println!("\n{}", heading("── summary"));
-    for ended in done {
-        println!("{}", ended.line());
+fn is_called(step: &str, name: &str) -> bool {
+    step.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+}
+
+const WRONG_USAGE: u8 = 2;
+
+/// What cargo-nextest says when a filter leaves nothing.
+const NO_TESTS: i32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_called_by_its_name_or_with_others_of_its_family() {
+        for (step, name, is) in [
+            ("fmt", "fmt", true),
+            ("fuzz:lines", "fuzz", true),
+            ("fuzz:lines", "fuzz:lines", true),
+            ("fuzz:lines", "lines", false),
+            ("fuzz:lines", "fuzz:", false),
+            ("doctest", "doc", false),
+        ] {
+            assert_eq!(is_called(step, name), is, "{step} {name}");
+        }
     }
-    let took: Duration = done.iter().map(|ended| ended.took).sum();
-    let failed: Vec<_> = done.iter().filter(|e| e.outcome.is_err()).map(|e| e.step).collect();
-    if failed.is_empty() {
-        println!("{} in {:.0} s", good("all is well"), took.as_secs_f64());
-        ExitCode::SUCCESS
-    } else {
-        println!("{}: {}", bad("failed"), failed.join(", "));
-        ExitCode::FAILURE
-    }
-}
-
-fn everything(command: &str) -> Command {
-    let mut cargo = cargo();
-    cargo.args([command, "--workspace", "--all-features"]);
-    cargo
-}
-
-fn succeeds(command: &mut Command) -> Result<Outcome> {
-    let status = command.status()?;
-    if !status.success() {
-        bail!("{status}: {command:?}");
-    }
-    Ok(Outcome::Passed(String::new()))
-}
-
-fn run_tests(run: &Run) -> Result<Outcome> {
-    let nextest = is_installed("nextest");
-    let mut tests = if nextest { cargo() } else { everything("test") };
-    if nextest {
-        tests.args(["nextest", "run", "--workspace", "--all-features", "--no-fail-fast"]);
-    } else {
-        tests.args(["--all-targets", "--no-fail-fast"]);
-    }
-    run.tell_what_is_built(&mut tests);
-    succeeds(&mut tests)?;
-    let hint = "with `cargo test`; `cargo install cargo-nextest --locked` makes it quicker";
-    Ok(Outcome::Passed(if nextest { String::new() } else { hint.to_owned() }))
-}
-
-fn run_demo(run: &Run) -> Result<Outcome> {
-    let mut demo = Command::new(&run.ourselves);
-    demo.args(["demo", "--once"]).stdin(Stdio::null());
-    run.tell_what_is_built(&mut demo);
-    succeeds(&mut demo)
-}
-
-fn run_deny(run: &Run) -> Result<Outcome> {
-    if is_installed("deny") {
-        let scratch = run.ourselves.parent().context("this program is in no folder")?;
-        return Ok(Outcome::Passed(deny::check(scratch)?));
-    }
-    let hint = "not installed; `cargo install cargo-deny --locked`";
-    Ok(Outcome::Skipped(hint.to_owned()))
-}
-
-fn is_installed(subcommand: &str) -> bool {
-    let mut cargo = cargo();
-    cargo.args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
-    cargo.status().is_ok_and(|status| status.success())
 }

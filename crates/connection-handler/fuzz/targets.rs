@@ -1,6 +1,6 @@
 //! What is fuzzed: each function is a whole target, whoever makes the bytes.
 //!
-//! * `cargo +nightly fuzz run chunks` (in the folder of the crate) has libFuzzer make them,
+//! * `cargo xtask soak --only fuzz:chunks` has libFuzzer make them,
 //! * `cargo run --release -p connection-handler --example fuzz` does without it,
 //! * `tests/fuzz.rs` has a few thousand made in every run of the tests.
 
