@@ -7,7 +7,8 @@
 //! * [`probe`] is a central actor that a test looks through; [`Remote`] is the other side of any
 //!   connection, in messages or in bytes. With [`memory`](crate::transport::memory::memory) they
 //!   test a program's own central actor as well.
-//! * [`Impaired`] makes any transport a bad one, the same way in every run.
+//! * [`Impaired`] makes any transport a bad one, the same way in every run; [`UdpRelay`] and
+//!   [`TcpRelay`] are bad networks between whole programs.
 //! * [`codec_suite`] and [`decoder_suite`] put a codec through everything a network and an attacker
 //!   do to it; [`fuzz_decoder`] is the body of a fuzz target.
 //!
@@ -67,6 +68,7 @@ mod impair;
 mod limit;
 mod mutations;
 mod pair;
+mod relay;
 mod remote;
 
 pub use self::{
@@ -75,5 +77,6 @@ pub use self::{
     impair::{Impaired, ImpairedRead, ImpairedWrite, Impairments},
     mutations::Mutations,
     pair::{pair, pair_with},
+    relay::{DatagramImpairments, TcpRelay, UdpCounts, UdpRelay, relays},
     remote::Remote,
 };

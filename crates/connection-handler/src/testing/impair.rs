@@ -51,7 +51,7 @@ impl<T> Impaired<T> {
         Self { inner, impairments, seeds }
     }
 
-    fn direction(&mut self) -> Direction {
+    pub(super) fn direction(&mut self) -> Direction {
         let rng = self.seeds.fork();
         Direction { impairments: self.impairments.clone(), rng, moved: 0, pause: Pause::Due }
     }
@@ -84,7 +84,7 @@ fn impair<R, W>(
     (incoming, outgoing): (Direction, Direction),
 ) -> Connection<ImpairedRead<R>, ImpairedWrite<W>> {
     let Connection { remote_addr, transport, identity, read, write } = connection;
-    let read = ImpairedRead { inner: read, direction: incoming };
+    let read = ImpairedRead::new(read, incoming);
     let write = ImpairedWrite { inner: write, direction: outgoing };
     Connection { remote_addr, transport, identity, read, write }
 }
@@ -94,6 +94,12 @@ fn impair<R, W>(
 pub struct ImpairedRead<R> {
     inner: R,
     direction: Direction,
+}
+
+impl<R> ImpairedRead<R> {
+    pub(super) fn new(inner: R, direction: Direction) -> Self {
+        Self { inner, direction }
+    }
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for ImpairedRead<R> {
@@ -151,7 +157,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for ImpairedWrite<W> {
 
 /// One direction of one connection.
 #[derive(Debug)]
-struct Direction {
+pub(super) struct Direction {
     impairments: Impairments,
     rng: Rng,
     moved: usize,
