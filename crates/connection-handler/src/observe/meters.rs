@@ -7,7 +7,7 @@ use metrics::{
     gauge, histogram,
 };
 
-use crate::DisconnectReason;
+use crate::{DisconnectReason, transport::LinkStatistics};
 
 /// The metrics of one handler.
 #[derive(Debug)]
@@ -126,6 +126,19 @@ impl Meters {
         self.duration.record(duration);
         counter!(DISCONNECTED, "kind" => self.kind, "reason" => reason.label()).increment(1);
     }
+
+    /// How a connection was doing that is over now.
+    pub(crate) fn carried(&self, statistics: &LinkStatistics) {
+        let LinkStatistics { rtt, packets_sent, packets_lost, .. } = *statistics;
+        histogram!(RTT, "kind" => self.kind).record(rtt);
+        counter!(PACKETS, "kind" => self.kind, "fate" => "sent").increment(packets_sent);
+        counter!(PACKETS, "kind" => self.kind, "fate" => "lost").increment(packets_lost);
+    }
+
+    /// A peer has another address than before.
+    pub(crate) fn moved(&self) {
+        counter!(MOVES, "kind" => self.kind).increment(1);
+    }
 }
 
 /// The metrics of one direction.
@@ -166,6 +179,9 @@ fn describe() {
     describe_counter!(MESSAGES, Unit::Count, "messages that were decoded, or written");
     describe_counter!(BYTES, Unit::Bytes, "bytes that were read, or written");
     describe_histogram!(BATCH, Unit::Count, "messages of one read, or of one write");
+    describe_histogram!(RTT, Unit::Seconds, "round-trip times at the end of connections");
+    describe_counter!(PACKETS, Unit::Count, "packets that were sent, or of them lost");
+    describe_counter!(MOVES, Unit::Count, "peers that had another address than before");
     describe_histogram!(QUEUE_BYTES, Unit::Bytes, "bytes that waited for the writer");
 }
 
@@ -178,4 +194,7 @@ const REFUSED: &str = "connection_handler_refused_total";
 const MESSAGES: &str = "connection_handler_messages_total";
 const BYTES: &str = "connection_handler_bytes_total";
 const BATCH: &str = "connection_handler_batch_messages";
+const RTT: &str = "connection_handler_rtt_seconds";
+const PACKETS: &str = "connection_handler_packets_total";
+const MOVES: &str = "connection_handler_moves_total";
 const QUEUE_BYTES: &str = "connection_handler_queue_bytes";

@@ -20,7 +20,9 @@
 //!
 //! In it are two events: `connected` (`DEBUG`), and, as the only line about the end, `disconnected`
 //! with the `reason` and with all that went over the connection: `messages_in`, `bytes_in`,
-//! `largest_batch_in`, the same with `_out`, and `duration_ms`. Its level says whom it concerns:
+//! `largest_batch_in`, the same with `_out`, and `duration_ms`. Over QUIC also what the other side
+//! has said about it (`goodbye`), and how the connection was doing: `rtt_ms`, `packets_sent`,
+//! `packets_lost`, and `moves`, each of which is an event of its own (`DEBUG`). Its level says whom it concerns:
 //! `DEBUG` if the peer went away, `INFO` if it broke a rule, `ERROR` for a
 //! [`Bug`](DisconnectReason::Bug) of ours. Where the filter leaves out the span, the event has the
 //! fields of the span itself.
@@ -42,6 +44,9 @@
 //! | `connection_handler_messages_total` | counter | `kind`, `direction` | messages that were decoded, or written |
 //! | `connection_handler_bytes_total` | counter | `kind`, `direction` | bytes that were read, or written |
 //! | `connection_handler_batch_messages` | histogram | `kind`, `direction` | messages of one read, or of one write |
+//! | `connection_handler_rtt_seconds` | histogram | `kind` | round-trip time of connections over QUIC, at their end |
+//! | `connection_handler_packets_total` | counter | `kind`, `fate` | packets that were sent over QUIC, `sent` in all and of them `lost`, known at the end of their connection |
+//! | `connection_handler_moves_total` | counter | `kind` | how often a peer over QUIC had another address than before |
 //! | `connection_handler_queue_bytes` | histogram | `kind` | bytes that waited when the writer came for them |
 //!
 //! `direction` is `in` or `out`. `reason` of a refusal is `per_address` (too many from there),
@@ -56,12 +61,16 @@
 
 mod meters;
 
-use std::{cell::Cell, rc::Rc, sync::Arc};
+use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
 
 use tokio::time::Instant;
 use tracing::{Span, field::display};
 
-use crate::{DisconnectReason, PeerId, capture::Tapped, transport::ConnectionInfo};
+use crate::{
+    DisconnectReason, Goodbye, PeerId,
+    capture::Tapped,
+    transport::{ConnectionInfo, LinkStatistics},
+};
 
 use meters::Meters;
 pub(crate) use meters::{Entrance, KindMeters, Refused};
@@ -133,17 +142,26 @@ impl Observer {
         self.meters.outgoing.batch.record(messages as f64);
     }
 
+    /// The peer is somewhere else, and its connection goes on.
+    pub(crate) fn moved(&self, from: SocketAddr, to: SocketAddr) {
+        self.meters.moved();
+        self.span.in_scope(|| tracing::debug!(%from, %to, "the peer has moved"));
+    }
+
     /// Says once that the connection is over: to the developer if the peer went away, to the
     /// operator if it broke a rule or we did.
-    pub(crate) fn disconnected(&self, reason: &DisconnectReason, connection: &ConnectionInfo) {
-        self.meters.disconnected(reason, self.since.elapsed());
-        self.span.in_scope(|| self.log(reason, connection));
+    pub(crate) fn disconnected(&self, end: &End<'_>, connection: &ConnectionInfo) {
+        self.meters.disconnected(end.reason, self.since.elapsed());
+        if let Some(statistics) = &end.statistics {
+            self.meters.carried(statistics);
+        }
+        self.span.in_scope(|| self.log(end, connection));
         if let Some(tapped) = &self.tapped {
-            tapped.disconnected(reason.label());
+            tapped.disconnected(end.reason.label());
         }
     }
 
-    fn log(&self, reason: &DisconnectReason, connection: &ConnectionInfo) {
+    fn log(&self, &End { reason, goodbye, statistics }: &End<'_>, connection: &ConnectionInfo) {
         // What the span would say, where there is none.
         let bare = self.span.is_disabled();
         let peer = bare.then(|| display(self.peer));
@@ -152,6 +170,11 @@ impl Observer {
         let transport = bare.then_some(connection.transport);
         let (incoming, outgoing) = (&self.incoming, &self.outgoing);
         let duration_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let goodbye = goodbye.map(display);
+        let rtt_ms = statistics.map(|statistics| statistics.rtt.as_secs_f64() * 1000.0);
+        let packets_sent = statistics.map(|statistics| statistics.packets_sent);
+        let packets_lost = statistics.map(|statistics| statistics.packets_lost);
+        let moves = statistics.map(|statistics| statistics.moves);
         macro_rules! disconnected {
             ($level:ident) => {
                 tracing::$level!(
@@ -160,6 +183,7 @@ impl Observer {
                     remote_addr,
                     transport,
                     %reason,
+                    goodbye,
                     messages_in = incoming.messages.get(),
                     bytes_in = incoming.bytes.get(),
                     largest_batch_in = incoming.largest_batch.get(),
@@ -167,6 +191,10 @@ impl Observer {
                     bytes_out = outgoing.bytes.get(),
                     largest_batch_out = outgoing.largest_batch.get(),
                     duration_ms,
+                    rtt_ms,
+                    packets_sent,
+                    packets_lost,
+                    moves,
                     "disconnected"
                 )
             };
@@ -177,6 +205,15 @@ impl Observer {
             Audience::Us => disconnected!(error),
         }
     }
+}
+
+/// How a connection has ended.
+pub(crate) struct End<'a> {
+    pub(crate) reason: &'a DisconnectReason,
+    /// What the other side has said about it.
+    pub(crate) goodbye: Option<&'a Goodbye>,
+    /// How it was doing until then.
+    pub(crate) statistics: Option<LinkStatistics>,
 }
 
 /// Who wants to know that a connection has ended.
@@ -237,7 +274,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             let meters = KindMeters::new("Client").over("tcp");
             Observer::new(PeerId::next(), &connection, meters, None)
-                .disconnected(reason, &connection);
+                .disconnected(&End { reason, goodbye: None, statistics: None }, &connection);
         });
         let written = written.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&written).into()

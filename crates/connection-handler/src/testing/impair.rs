@@ -83,10 +83,10 @@ fn impair<R, W>(
     connection: Connection<R, W>,
     (incoming, outgoing): (Direction, Direction),
 ) -> Connection<ImpairedRead<R>, ImpairedWrite<W>> {
-    let Connection { remote_addr, transport, identity, read, write } = connection;
+    let Connection { remote_addr, transport, identity, carrier, read, write } = connection;
     let read = ImpairedRead::new(read, incoming);
     let write = ImpairedWrite { inner: write, direction: outgoing };
-    Connection { remote_addr, transport, identity, read, write }
+    Connection { remote_addr, transport, identity, carrier, read, write }
 }
 
 /// The reading half of an [`Impaired`] connection.

@@ -5,13 +5,21 @@ use std::{
     future::pending,
     io,
     net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
     time::Duration,
 };
 
 use actix::Actor;
 use connection_handler::{
     ConnectionConfig, IncomingConnectionHandler, Peer,
-    transport::{Connector, Handshake, Listener},
+    transport::{
+        Carrier, CarrierEvent, Connection, Connector, Handshake, LinkStatistics, Listener,
+        memory::{MemoryListener, memory},
+    },
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tokio::{
@@ -36,6 +44,7 @@ async fn every_metric_of_the_documentation_is_counted() {
     let _guard = metrics::set_default_local_recorder(&recorder);
 
     converse(&mut seen).await;
+    be_carried(&mut seen).await;
     refuse_handshakes(&mut seen).await;
 
     assert_eq!(seen.documentation(), documented());
@@ -108,6 +117,58 @@ async fn refuse_handshakes(seen: &mut Seen) {
     seen.check(timed_out, &[1.0]);
     seen.check("connection_handler_refused_total kind=Client reason=handshake_failed", &[1.0]);
     seen.check("connection_handler_handshakes kind=Client", &[0.0]);
+}
+
+/// One connection over a transport that knows how it is doing, and whose other side moves once.
+async fn be_carried(seen: &mut Seen) {
+    let (listener, mut connector) = memory(64);
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let (central, config) = (Probe(sender).start(), ConnectionConfig::default());
+    IncomingConnectionHandler::new(ClientHandler, Carried(listener), central, config).start();
+    drop(connector.connect().await.unwrap());
+    for _ in ["connected", "disconnected"] {
+        timeout(LIMIT, events.recv()).await.unwrap();
+    }
+    seen.check("connection_handler_rtt_seconds kind=Client", &[0.25]);
+    seen.check("connection_handler_packets_total kind=Client fate=sent", &[100.0]);
+    seen.check("connection_handler_packets_total kind=Client fate=lost", &[3.0]);
+    seen.check("connection_handler_moves_total kind=Client", &[1.0]);
+}
+
+/// Makes connections of memory more than they are.
+struct Carried(MemoryListener);
+
+impl Listener for Carried {
+    type Read = ReadHalf<DuplexStream>;
+    type Write = WriteHalf<DuplexStream>;
+
+    async fn accept(&mut self) -> io::Result<Handshake<Self::Read, Self::Write>> {
+        let handshake = self.0.accept().await?;
+        Ok(Handshake::new(handshake.remote_addr, async {
+            let carrier: Arc<dyn Carrier> = Arc::new(Moving(AtomicBool::new(true)));
+            Ok(Connection { carrier: Some(carrier), ..handshake.await? })
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct Moving(AtomicBool);
+
+impl Carrier for Moving {
+    fn statistics(&self) -> Option<LinkStatistics> {
+        let mut statistics = LinkStatistics::default();
+        statistics.rtt = Duration::from_millis(250);
+        (statistics.packets_sent, statistics.packets_lost) = (100, 3);
+        Some(statistics)
+    }
+
+    fn poll_event(&self, _: &mut Context<'_>, _: Duration) -> Poll<CarrierEvent> {
+        let at = |port| SocketAddr::from(([192, 0, 2, 1], port));
+        match self.0.swap(false, Ordering::Relaxed) {
+            true => Poll::Ready(CarrierEvent::Moved { from: at(1), to: at(2) }),
+            false => Poll::Pending,
+        }
+    }
 }
 
 /// Accepts somebody whose handshake fails, then somebody whose handshake does not end, then nobody.

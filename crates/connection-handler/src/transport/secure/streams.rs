@@ -22,6 +22,7 @@ use tokio_rustls::TlsStream;
 use tokio_util::task::TaskTracker;
 
 use super::verify::fingerprint;
+pub(super) use crate::transport::quic::canonical;
 use crate::{
     admission::Admitted,
     transport::{Connection, keys::KeyFingerprint, mux::Rewind, quic::QuicWrite},
@@ -76,7 +77,7 @@ pub(super) fn over_tls(
     let (read, write) = tokio::io::split(stream);
     let read = SecureRead { stream: Read::Tls(read), _admitted: admitted };
     let write = SecureWrite(Write::Tls(write));
-    Ok(Connection { remote_addr, transport: "tls", identity, read, write })
+    Ok(Connection { identity, ..Connection::new(remote_addr, "tls", read, write) })
 }
 
 /// The connection over the first stream of `connection`, whose handshake is done.
@@ -92,8 +93,10 @@ pub(super) fn over_quic(
         .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
     let identity = identity(certificates.as_deref().map(Vec::as_slice))?;
     let read = SecureRead { stream: Read::Quic(read), _admitted: admitted };
-    let write = SecureWrite(Write::Quic(QuicWrite::new(connection, write), endpoint));
-    Ok(Connection { remote_addr, transport: "quic", identity, read, write })
+    let write = QuicWrite::new(connection, write);
+    let carrier = Some(write.carrier());
+    let write = SecureWrite(Write::Quic(write, endpoint));
+    Ok(Connection { identity, carrier, ..Connection::new(remote_addr, "quic", read, write) })
 }
 
 fn identity(certificates: Option<&[CertificateDer<'_>]>) -> io::Result<Option<KeyFingerprint>> {
@@ -102,12 +105,6 @@ fn identity(certificates: Option<&[CertificateDer<'_>]>) -> io::Result<Option<Ke
         .map(fingerprint)
         .transpose()
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-}
-
-/// An IPv4 address as such, even when it arrived at a socket for IPv6.
-pub(super) fn canonical(mut addr: SocketAddr) -> SocketAddr {
-    addr.set_ip(addr.ip().to_canonical());
-    addr
 }
 
 /// The local end of one outgoing connection, which lives until that is closed on both sides.

@@ -1,0 +1,83 @@
+//! What some transports can do beside carrying bytes.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use crate::{DisconnectReason, Goodbye};
+
+/// What the transport of one connection can do beside carrying bytes both ways.
+///
+/// A [`Connection`](super::Connection) has one if its transport can do any of it. By default it can
+/// do nothing: each transport implements what it can.
+pub trait Carrier: fmt::Debug + Send + Sync {
+    /// Where the other side is now. `None`: where it was at the beginning, for ever.
+    fn remote_addr(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// How the connection has been doing so far.
+    fn statistics(&self) -> Option<LinkStatistics> {
+        None
+    }
+
+    /// The connection is ending for `reason`, of which the other side may hear what
+    /// [`Goodbye`] makes of it. Called once, before the last words are written.
+    fn say_goodbye(&self, reason: &DisconnectReason) {
+        let _ = reason;
+    }
+
+    /// What the other side has said when it closed the connection.
+    fn heard_goodbye(&self) -> Option<Goodbye> {
+        None
+    }
+
+    /// Ready when something has happened to the connection that no byte tells of.
+    ///
+    /// Only ever polled by one task. `patience` is how long the other side may leave everything
+    /// unacknowledged.
+    fn poll_event(&self, cx: &mut Context<'_>, patience: Duration) -> Poll<CarrierEvent> {
+        let _ = (cx, patience);
+        Poll::Pending
+    }
+}
+
+/// Something has happened to a connection that no byte tells of.
+#[derive(Debug)]
+pub enum CarrierEvent {
+    /// The other side is somewhere else now: its NAT has given it another port, or it has changed
+    /// networks.
+    Moved {
+        /// Where it was before.
+        from: SocketAddr,
+        /// Where it is now. It has shown that it hears what is sent there.
+        to: SocketAddr,
+    },
+    /// The connection is of no use any more.
+    Lost(DisconnectReason),
+}
+
+/// How a connection has been doing so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LinkStatistics {
+    /// The round-trip time, as of now.
+    pub rtt: Duration,
+    /// How many bytes may be on their way at once, as of now.
+    pub congestion_window: u64,
+    /// The size of the largest packet that gets through, in bytes, as of now.
+    pub mtu: u16,
+    /// Packets that were sent.
+    pub packets_sent: u64,
+    /// Packets that were sent and have not arrived.
+    pub packets_lost: u64,
+    /// Bytes that were sent, all headers of QUIC included.
+    pub bytes_sent: u64,
+    /// Bytes that were received, likewise.
+    pub bytes_received: u64,
+    /// How often the other side was somewhere else than before.
+    pub moves: u32,
+}
