@@ -3,12 +3,15 @@
 use std::{fmt, str::FromStr};
 
 #[cfg(feature = "secure")]
+mod certificates;
+#[cfg(feature = "secure")]
 mod identity;
 #[cfg(feature = "secure")]
 mod trust;
 
 #[cfg(feature = "secure")]
 pub use self::{
+    certificates::{CertificateFiles, Certificates},
     identity::{Identity, KeyError},
     trust::Trust,
 };

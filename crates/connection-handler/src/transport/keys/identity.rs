@@ -18,7 +18,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::KeyFingerprint;
+use super::{CertificateFiles, KeyFingerprint};
 use crate::transport::secure::verify::{fingerprint, provider};
 
 /// Our certificate and our key, by which others recognise us.
@@ -41,8 +41,8 @@ impl Identity {
     /// When a file can be neither read nor written, or is not what its name says; when the
     /// certificate is there without its key, or belongs to another one.
     pub fn load_or_create(dir: &Path, file_stem: &str) -> Result<Self, KeyError> {
-        let certificate_file = dir.join(format!("{file_stem}.cert.pem"));
-        let key_file = dir.join(format!("{file_stem}.key.pem"));
+        let CertificateFiles { certificate: certificate_file, key: key_file } =
+            Self::files(dir, file_stem);
         let exists = |path: &Path| path.try_exists().map_err(|error| KeyError::io(path, error));
         match (exists(&certificate_file)?, exists(&key_file)?) {
             (true, true) => {}
@@ -60,6 +60,14 @@ impl Identity {
             }
         }
         Self::load(&certificate_file, &key_file)
+    }
+
+    /// The files that [`load_or_create`](Self::load_or_create) reads or makes.
+    pub fn files(dir: &Path, file_stem: &str) -> CertificateFiles {
+        CertificateFiles {
+            certificate: dir.join(format!("{file_stem}.cert.pem")),
+            key: dir.join(format!("{file_stem}.key.pem")),
+        }
     }
 
     /// Reads a certificate, with those that lead to its root, and its key from PEM files.
@@ -164,6 +172,12 @@ pub enum KeyError {
     /// There is a certificate, but not the key it was made for.
     #[error("{}: the key of the certificate beside it is missing", _0.display())]
     NoKey(PathBuf),
+    /// A certificate was renewed for another key than the one that others know us by.
+    #[error("{}: not the key this server has started with", _0.display())]
+    OtherKey(PathBuf),
+    /// A certificate is for no host, so that nobody would ever be shown it.
+    #[error("{}: the certificate has no name of a host", _0.display())]
+    NoName(PathBuf),
     /// A key or certificate cannot be made.
     #[error("cannot make a key: {0}")]
     Create(#[from] rcgen::Error),

@@ -4,8 +4,8 @@
 //! the application protocol (ALPN) that both sides have named, and with the key that the other side
 //! has proved to own, if it has one.
 //!
-//! What a stranger can cost before that is bounded by [`SecurePortConfig`]. Early data (0-RTT) and
-//! session tickets are off: nothing that is received can have been sent twice.
+//! What a stranger can cost before that is bounded by [`SecurePortConfig`]. Early data (0-RTT) is
+//! off: nothing that is received can have been sent twice. Only HTTP clients get session tickets.
 //!
 //! ```
 //! use connection_handler::transport::{

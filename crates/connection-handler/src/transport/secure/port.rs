@@ -11,8 +11,8 @@ use std::{
 use quinn::{Endpoint, Runtime, TokioRuntime, VarInt, crypto::rustls::QuicServerConfig};
 use rustls::{
     ServerConfig,
+    crypto::ring::Ticketer,
     server::{NoClientAuth, danger::ClientCertVerifier},
-    sign::SingleCertAndKey,
     version::TLS13,
 };
 use tokio::{
@@ -31,7 +31,7 @@ use super::{
     socket::SturdySocket,
     verify::{AnyClient, provider},
 };
-use crate::transport::keys::Identity;
+use crate::transport::keys::{Certificates, Identity};
 
 /// TCP and UDP on the same port number: TLS on the one, QUIC on the other.
 ///
@@ -40,7 +40,7 @@ pub struct SecurePort {
     addr: SocketAddr,
     tcp: TcpListener,
     quic: Endpoint,
-    identity: Identity,
+    certificates: Certificates,
     pub(super) config: SecurePortConfig,
     pub(super) listeners: HashMap<Vec<u8>, mpsc::Sender<Established>>,
     http: Option<mpsc::Sender<HttpConnection>>,
@@ -66,8 +66,9 @@ impl SecurePort {
         let socket = Arc::new(SturdySocket::new(TokioRuntime.wrap_udp_socket(udp)?));
         let (runtime, quic_config) = (Arc::new(TokioRuntime), endpoint_config(identity));
         let quic = Endpoint::new_with_abstract_socket(quic_config, None, socket, runtime)?;
-        let (identity, listeners) = (identity.clone(), HashMap::new());
-        Ok(Self { addr, tcp, quic, identity, config, listeners, http: None, plain: None })
+        let (certificates, listeners) = (Certificates::new(identity), HashMap::new());
+        let (http, plain) = (None, None);
+        Ok(Self { addr, tcp, quic, certificates, config, listeners, http, plain })
     }
 
     /// The address of both sockets.
@@ -103,6 +104,11 @@ impl SecurePort {
         self.plain = Some(alpn);
     }
 
+    /// Shows these certificates, over TLS and over QUIC, instead of only the own one.
+    pub fn set_certificates(&mut self, certificates: Certificates) {
+        self.certificates = certificates;
+    }
+
     /// Accepts connections from now on, until the handle is closed or dropped.
     ///
     /// # Panics
@@ -125,6 +131,11 @@ impl SecurePort {
     pub(super) fn tcp_routes(&self) -> Arc<TcpRoutes> {
         let mut http_tls = self.server_config_with(Arc::new(NoClientAuth));
         http_tls.alpn_protocols = vec![HTTP_1_1.into()];
+        // Browsers connect often. Who has a ticket has the session: there is no table of them.
+        if let Ok(tickets) = Ticketer::new() {
+            http_tls.ticketer = tickets;
+            http_tls.send_tls13_tickets = 2;
+        }
         let tls = (Arc::new(self.server_config()), Arc::new(http_tls));
         let plain = self.plain.and_then(|alpn| self.listeners.get(alpn.as_bytes()).cloned());
         Arc::new(TcpRoutes::new(&self.config, tls, self.http.clone(), plain))
@@ -141,8 +152,10 @@ impl SecurePort {
             .with_protocol_versions(&[&TLS13])
             .expect("the provider knows TLS 1.3")
             .with_client_cert_verifier(clients)
-            .with_cert_resolver(Arc::new(SingleCertAndKey::from(self.identity.certified_key())));
+            .with_cert_resolver(Arc::new(self.certificates.clone()));
         config.max_early_data_size = 0;
+        // A client that closes before it has read its tickets resets the connection, and its last
+        // words are lost. Ours do not need them over TCP.
         config.send_tls13_tickets = 0;
         config
     }

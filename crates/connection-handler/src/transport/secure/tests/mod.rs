@@ -1,5 +1,6 @@
 //! Real sockets, real handshakes.
 
+mod certificates;
 mod handshakes;
 mod http;
 mod keys;
