@@ -51,6 +51,14 @@ pub fn encode<M: Wire>(message: &M, bytes: &mut impl BufMut) {
         .expect("memory takes every byte, and no message holds what has no form on the wire");
 }
 
+/// How many bytes [`encode`] appends for `message`.
+pub fn encoded_len<M: Wire>(message: &M) -> usize {
+    let mut length = 0;
+    bincode::encode_into_writer(message, Counter(&mut length), standard())
+        .expect("counting takes every byte, and no message holds what has no form on the wire");
+    length
+}
+
 /// Reads the one message that `bytes` are.
 ///
 /// What decoding allocates is bounded by a small multiple of the length of `bytes`.
@@ -124,6 +132,15 @@ impl<B: BufMut> Writer for Appender<'_, B> {
     }
 }
 
+struct Counter<'a>(&'a mut usize);
+
+impl Writer for Counter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        *self.0 += bytes.len();
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +166,8 @@ mod tests {
     fn every_beginning_of_a_message_is_incomplete() {
         let mut bytes = Vec::new();
         encode(&FromGameClient::Hello(Hello::from_us("gatehouse/0.1")), &mut bytes);
+        let hello = FromGameClient::Hello(Hello::from_us("gatehouse/0.1"));
+        assert_eq!(encoded_len(&hello), bytes.len());
         for length in 0..bytes.len() {
             let decoded = decode::<FromGameClient>(&bytes[..length]);
             assert!(matches!(decoded, Err(DecodeError::Incomplete)), "{length}: {decoded:?}");

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Goodbye, Hello, JoinSecret, Password, RequestId, ServerEvents, ServerId, SessionToken, Text,
-    UnixMillis, Welcome,
+    BootId, Goodbye, Hello, JoinSecret, Password, RequestId, ServerEvents, ServerId, SessionToken,
+    Text, UnixMillis, Welcome,
     codec::{Decode, Encode},
     ids::decimal,
 };
@@ -34,12 +34,15 @@ pub enum FromGameClient {
         /// Its password.
         password: Password,
     },
-    /// Continue a session. Only while not logged in. Answered by `LoggedIn`.
+    /// Continue a session. Only while not logged in. Answered by `LoggedIn`, perhaps after some
+    /// `Queued`.
     Resume {
         /// Ties the answer to it.
         request: RequestId,
         /// What `LoggedIn` said.
         token: SessionToken,
+        /// How far the conversation has come on the connection before. None: begin anew.
+        last: Option<LastSeen>,
     },
     /// End the session: its token is worth nothing from then on. Answered by `LoggedOut`.
     LogOut {
@@ -62,9 +65,9 @@ pub enum FromGameClient {
         /// Ties the answer to it.
         request: RequestId,
     },
-    /// Say something. Answered by `Refused` only if nobody will hear it.
+    /// Say something. Answered by `Done`.
     Chat {
-        /// Ties the refusal to it.
+        /// Ties the answer to it.
         request: RequestId,
         /// To whom.
         channel: Channel,
@@ -82,6 +85,12 @@ pub enum FromGameClient {
         /// What the ping said.
         #[serde(with = "decimal")]
         nonce: u64,
+    },
+    /// So many counted messages have come since `LoggedIn` first said that they are counted.
+    Ack {
+        /// How many.
+        #[serde(with = "decimal")]
+        seen: u64,
     },
 }
 
@@ -129,6 +138,130 @@ pub enum ToGameClient {
         #[serde(with = "decimal")]
         nonce: u64,
     },
+    /// So many counted messages have come: they need not be kept any more.
+    Ack {
+        /// How many.
+        #[serde(with = "decimal")]
+        seen: u64,
+    },
+    /// Everybody has a place who fits in. This player gets one after those before.
+    Queued {
+        /// The request to log in that waits.
+        request: RequestId,
+        /// 1: the next.
+        position: u32,
+    },
+    /// A request was done, and there is nothing else to say about it.
+    Done {
+        /// Which one.
+        request: RequestId,
+    },
+}
+
+impl FromGameClient {
+    /// Whether this is one of the messages that both sides count, and send again when a
+    /// connection has lost them.
+    pub const fn is_counted(&self) -> bool {
+        match self {
+            Self::Hello(_)
+            | Self::Register { .. }
+            | Self::LogIn { .. }
+            | Self::Resume { .. }
+            | Self::Ping { .. }
+            | Self::Pong { .. }
+            | Self::Ack { .. } => false,
+            Self::LogOut { .. }
+            | Self::WatchServers
+            | Self::UnwatchServers
+            | Self::Join { .. }
+            | Self::Leave { .. }
+            | Self::Chat { .. } => true,
+        }
+    }
+
+    /// The request this makes, if it makes one.
+    pub const fn request(&self) -> Option<RequestId> {
+        match self {
+            Self::Register { request, .. }
+            | Self::LogIn { request, .. }
+            | Self::Resume { request, .. }
+            | Self::LogOut { request }
+            | Self::Join { request, .. }
+            | Self::Leave { request }
+            | Self::Chat { request, .. } => Some(*request),
+            Self::Hello(_)
+            | Self::WatchServers
+            | Self::UnwatchServers
+            | Self::Ping { .. }
+            | Self::Pong { .. }
+            | Self::Ack { .. } => None,
+        }
+    }
+}
+
+impl ToGameClient {
+    /// Whether this is one of the messages that both sides count while there is a session.
+    pub const fn is_counted(&self) -> bool {
+        match self {
+            Self::Welcome(_)
+            | Self::Goodbye(_)
+            | Self::LoggedIn(_)
+            | Self::Ping { .. }
+            | Self::Pong { .. }
+            | Self::Ack { .. }
+            | Self::Queued { .. } => false,
+            Self::Refused { .. }
+            | Self::LoggedOut { .. }
+            | Self::Servers(_)
+            | Self::Joined(_)
+            | Self::Left { .. }
+            | Self::Said(_)
+            | Self::Done { .. } => true,
+        }
+    }
+
+    /// The request this answers, if it answers one: the last word on it.
+    pub const fn answers(&self) -> Option<RequestId> {
+        match self {
+            Self::Refused { request, .. }
+            | Self::LoggedIn(LoggedIn { request, .. })
+            | Self::LoggedOut { request }
+            | Self::Joined(JoinTicket { request, .. })
+            | Self::Left { request: Some(request) }
+            | Self::Done { request } => Some(*request),
+            Self::Welcome(_)
+            | Self::Goodbye(_)
+            | Self::Servers(_)
+            | Self::Left { request: None }
+            | Self::Said(_)
+            | Self::Ping { .. }
+            | Self::Pong { .. }
+            | Self::Ack { .. }
+            | Self::Queued { .. } => None,
+        }
+    }
+}
+
+/// How far a conversation has come, as a game client knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+pub struct LastSeen {
+    /// Which run of the login server it was.
+    pub boot: BootId,
+    /// Counted messages of the login server that have come.
+    #[serde(with = "decimal")]
+    pub count: u64,
+}
+
+/// Where a conversation goes on after its connection was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+pub struct Continuation {
+    /// Counted messages of the game client that have come: it sends those behind them again.
+    #[serde(with = "decimal")]
+    pub seen: u64,
+    /// The number of the next counted message of the login server. When it is more than one
+    /// behind the last that was seen, those between are lost; the state is told anew.
+    #[serde(with = "decimal")]
+    pub next: u64,
 }
 
 /// A session on this connection.
@@ -145,6 +278,8 @@ pub struct LoggedIn {
     /// The game server this session has joined, as far as the login server knows. After its
     /// restart it does not: join again.
     pub on_server: Option<ServerId>,
+    /// The conversation goes on from here. None: it begins, and both sides count from 0.
+    pub continues: Option<Continuation>,
 }
 
 /// How to get into a game server.

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{Decode, Encode};
 
-/// Ties an answer to its request. Chosen by who asks, unique within one session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+/// Ties an answer to its request. Chosen by who asks, used once within one session.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
 pub struct RequestId(pub u32);
 
 /// A player as the game counts them: unique among those who are in that game now.

@@ -33,10 +33,11 @@ mod server;
 mod text;
 
 pub use crate::{
-    codec::{DecodeError, MAX_AFTER_LOGIN, MAX_BEFORE_LOGIN, Wire, decode, encode},
+    codec::{DecodeError, MAX_AFTER_LOGIN, MAX_BEFORE_LOGIN, Wire, decode, encode, encoded_len},
     enrollment::{Enrollment, EnrollmentError},
     game_client::{
-        Channel, FromGameClient, JoinTicket, LoggedIn, Refusal, Said, Speaker, ToGameClient,
+        Channel, Continuation, FromGameClient, JoinTicket, LastSeen, LoggedIn, Refusal, Said,
+        Speaker, ToGameClient,
     },
     hello::{Goodbye, Hello, MAX_HELLO, UnixMillis, VERSION, Welcome, negotiate},
     ids::{BootId, GamePlayerId, RequestId, ServerId},

@@ -283,6 +283,9 @@ TO_GAME_CLIENT = [
             "token": lambda reader: reader.take(32),
             "expires": Reader.u64,
             "on_server": lambda reader: reader.optional(reader.id),
+            "continues": lambda reader: reader.optional(
+                lambda: {"seen": reader.u64(), "next": reader.u64()}
+            ),
         },
     ),
     ("LoggedOut", {"request": Reader.u32}),
@@ -310,6 +313,9 @@ TO_GAME_CLIENT = [
     ),
     ("Ping", {"nonce": Reader.u64}),
     ("Pong", {"nonce": Reader.u64}),
+    ("Ack", {"seen": Reader.u64}),
+    ("Queued", {"request": Reader.u32, "position": Reader.u32}),
+    ("Done", {"request": Reader.u32}),
 ]
 
 
@@ -334,8 +340,13 @@ def log_in(request, name, password):
     return number(2) + number(request) + text(name, 64) + text(password, 128)
 
 
-def resume(request, token):
-    return number(3) + number(request) + token
+def resume(request, token, last=None):
+    """`last`: the boot of the connection before, and how many messages it has brought."""
+    message = number(3) + number(request) + token
+    if last is None:
+        return message + b"\x00"
+    boot, count = last
+    return message + b"\x01" + number(int(boot, 16)) + number(count)
 
 
 def log_out(request):
@@ -370,6 +381,10 @@ def pong(nonce):
     return number(11) + number(nonce)
 
 
+def ack(seen):
+    return number(12) + number(seen)
+
+
 # --- 2. Frames, and 4. the conversation -------------------------------------------------------------
 
 
@@ -379,16 +394,21 @@ def frame(message):
     return b"".join((len(chunk) % MAX_CHUNK).to_bytes(2, "little") + chunk for chunk in chunks)
 
 
+NOT_COUNTED = {"Welcome", "Goodbye", "LoggedIn", "Ping", "Pong", "Ack", "Queued"}
+
+
 class Client:
     """A connection, from the first word to the last."""
 
     ALPN = "gatehouse-client/1"
     HEARS = TO_GAME_CLIENT
+    ACK_EVERY = 64
 
     def __init__(self, host, port, pin, certificate=None):
         self.stream = connect(host, port, pin, self.ALPN, certificate)
         self.received = bytearray()
         self.requests = 0
+        self.seen = None
         self.send(hello("gatehouse-python/0.1"))
         self.welcome = self.expect("Welcome")
         if self.welcome["version"] != VERSION:
@@ -450,7 +470,28 @@ class Client:
                 continue
             if decoded["is"] == "Ping":
                 self.pong(decoded["nonce"])
+            self.count(decoded)
             return decoded
+
+    def count(self, message):
+        """Counts what matters, from `LoggedIn` to `LoggedOut`."""
+        if message["is"] == "LoggedIn":
+            at = message["continues"]
+            self.seen = at["next"] - 1 if at else 0
+        elif self.seen is not None and message["is"] not in NOT_COUNTED:
+            self.seen += 1
+            if self.seen % self.ACK_EVERY == 0:
+                self.send(ack(self.seen))
+            if message["is"] == "LoggedOut":
+                self.seen = None
+
+    def last(self):
+        """What the next connection says about this one."""
+        return self.welcome["boot"], self.seen
+
+    def cut(self):
+        """Ends the connection without a word."""
+        self.stream.close()
 
     def bytes(self, count, deadline):
         while len(self.received) < count:
@@ -594,6 +635,33 @@ def measure(client):
     step(f"ping: {(time.monotonic() - sent) * 1000:.1f} ms")
 
 
+def lose_nothing(where, token):
+    """Cuts a connection before the answer has come, and goes on with another one."""
+    with Client(*where) as first:
+        if answered(first.ask(resume, token), "LoggedIn")["continues"]:
+            raise Failure("who has counted nothing cannot go on")
+        refused(first.ask(leave), "NotOnServer")
+        last, line = first.last(), f"said once {secrets.token_hex(4)}"
+        first.send(chat(100, 0, line))
+        # Its pong comes when the line has: only then it is certain which side has lost what.
+        measure(first)
+        first.cut()
+    with Client(*where) as second:
+        at = answered(second.ask(resume, token, last), "LoggedIn")["continues"]
+        if at != {"seen": 2, "next": 2}:
+            raise Failure(f"2 were sent and 1 was seen, and it goes on at {at}")
+        said, done = second.expect("Said"), second.expect("Done")
+        if said["text"] != line or done["request"] != 100:
+            raise Failure(f"{line} was said, and this came again: {said}, {done}")
+        step("a lost connection loses nothing: its last messages come again")
+        second.send(chat(100, 0, line))
+        again = second.wait(lambda message: message["is"] in ("Said", "Done"))
+        if again["is"] != "Done" or again["request"] != 100:
+            raise Failure(f"a request that was answered is done again: {again}")
+        step("a request that comes twice is done once")
+        second.close()
+
+
 def run(where, name, password):
     a_wrong_pin_is_noticed(where)
     with Client(*where) as client:
@@ -605,6 +673,7 @@ def run(where, name, password):
         talk(client, session["name"])
         measure(client)
         client.close()
+    lose_nothing(where, session["token"])
     with Client(*where) as first:
         resumed = answered(first.ask(resume, session["token"]), "LoggedIn")
         if resumed["name"] != session["name"]:

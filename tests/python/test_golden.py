@@ -64,6 +64,8 @@ class Golden(unittest.TestCase):
             "LogIn": client.log_in(2, "ada", password),
             "LogIn.unicode": client.log_in(300, "Zoë", "pässwörd"),
             "Resume": client.resume(3, bytes(range(32))),
+            "Resume.goes_on": client.resume(3, bytes(range(32)), ("fedcba9876543210", 300)),
+            "Ack": client.ack(64),
             "LogOut": client.log_out(4),
             "WatchServers": client.watch_servers(),
             "UnwatchServers": client.unwatch_servers(),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use protocol::{
-    Channel, FromGameClient, JoinTicket, LoggedIn, Password, Refusal, RequestId, Said,
+    Channel, FromGameClient, JoinTicket, LastSeen, LoggedIn, Password, Refusal, RequestId, Said,
     ServerEvents, ServerId, SessionToken, Text, Welcome,
 };
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -18,7 +18,10 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::{ClientConfig, ConnectError, ConnectionLost, RequestError};
 
 mod connect;
+mod conversation;
 mod driver;
+
+pub(crate) use self::conversation::Carried;
 
 /// One connection to the login server, shared by its clones. It ends when the last is dropped.
 ///
@@ -72,7 +75,18 @@ impl Client {
     ///
     /// Nothing is left behind when the future is dropped.
     pub async fn connect(config: ClientConfig) -> Result<(Self, Events), ConnectError> {
-        connect::connect(config).await
+        let (client, events, _) =
+            connect::connect(&config, None).await.map_err(|(error, _)| error)?;
+        Ok((client, events))
+    }
+
+    /// Connects for a session, of which an earlier connection has left `carried`. What this one
+    /// leaves comes out at its end. When there is no connection `carried` comes back.
+    pub(crate) async fn connect_carrying(
+        config: &ClientConfig,
+        carried: Option<Carried>,
+    ) -> Result<(Self, Events, oneshot::Receiver<Carried>), (ConnectError, Option<Carried>)> {
+        connect::connect(config, carried).await
     }
 
     /// Makes an account and logs in to it.
@@ -96,8 +110,18 @@ impl Client {
     }
 
     /// Continues a session. The connection that had it before is told that it was taken over.
+    ///
+    /// The conversation begins anew: only a [`Session`](crate::Session) knows how far it has come.
     pub async fn resume(&self, token: SessionToken) -> Result<LoggedIn, RequestError> {
-        let answer = self.request(|request| FromGameClient::Resume { request, token });
+        self.resume_from(token, None).await
+    }
+
+    pub(crate) async fn resume_from(
+        &self,
+        token: SessionToken,
+        last: Option<LastSeen>,
+    ) -> Result<LoggedIn, RequestError> {
+        let answer = self.request(|request| FromGameClient::Resume { request, token, last });
         self.logged_in(answer.await?)
     }
 
@@ -128,7 +152,7 @@ impl Client {
     /// Says something. When this is `Ok`, the server has taken it.
     pub async fn chat(&self, channel: Channel, text: Text<400>) -> Result<(), RequestError> {
         match self.request(|request| FromGameClient::Chat { request, channel, text }).await? {
-            Answer::Heard => Ok(()),
+            Answer::Done => Ok(()),
             other => Err(other.unexpected()),
         }
     }
@@ -254,8 +278,8 @@ struct Shared {
     remote_addr: SocketAddr,
     transport: &'static str,
     request_timeout: Duration,
-    /// Begins anywhere: ids are unique in a session, which may have had other connections.
-    next_request: AtomicU32,
+    /// Begins anywhere, and goes on with the next connection of a session: an id is used once.
+    next_request: Arc<AtomicU32>,
     /// One for each request that may wait for its answer.
     slots: Semaphore,
     joined: watch::Sender<Option<ServerId>>,
@@ -287,8 +311,7 @@ enum Answer {
     LoggedOut,
     Joined(JoinTicket),
     Left,
-    /// What was said was not refused.
-    Heard,
+    Done,
 }
 
 impl Answer {

@@ -12,8 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    Client, ClientConfig, ConnectError, ConnectionLost, Events, RequestError, SessionEnd,
-    StartError,
+    Client, ClientConfig, ConnectError, ConnectionLost, RequestError, SessionEnd, StartError,
 };
 
 mod keeper;
@@ -77,9 +76,9 @@ impl Session {
         config: ClientConfig,
         token: SessionToken,
     ) -> Result<(Self, SessionEvents), StartError> {
-        let (client, events) = Client::connect(config.clone()).await?;
-        let logged_in = client.resume(token).await?;
-        Ok(Self::start(config, client, events, logged_in))
+        let connection = connect(&config).await?;
+        let logged_in = connection.client.resume(token).await?;
+        Ok(Self::start(config, connection, logged_in))
     }
 
     /// Connects, and logs in.
@@ -92,9 +91,9 @@ impl Session {
         name: Text<64>,
         password: Password,
     ) -> Result<(Self, SessionEvents), StartError> {
-        let (client, events) = Client::connect(config.clone()).await?;
-        let logged_in = client.log_in(name, password).await?;
-        Ok(Self::start(config, client, events, logged_in))
+        let connection = connect(&config).await?;
+        let logged_in = connection.client.log_in(name, password).await?;
+        Ok(Self::start(config, connection, logged_in))
     }
 
     /// Connects, makes an account and logs in to it.
@@ -107,9 +106,9 @@ impl Session {
         name: Text<64>,
         password: Password,
     ) -> Result<(Self, SessionEvents), StartError> {
-        let (client, events) = Client::connect(config.clone()).await?;
-        let logged_in = client.register(name, password).await?;
-        Ok(Self::start(config, client, events, logged_in))
+        let connection = connect(&config).await?;
+        let logged_in = connection.client.register(name, password).await?;
+        Ok(Self::start(config, connection, logged_in))
     }
 
     /// The account's name, written as at its registration.
@@ -217,18 +216,18 @@ impl Session {
 
     fn start(
         config: ClientConfig,
-        client: Client,
-        events: Events,
+        connection: keeper::Connection,
         logged_in: LoggedIn,
     ) -> (Self, SessionEvents) {
         let LoggedIn { name, token, expires, .. } = logged_in;
         let request_timeout = config.request_timeout;
         let (wishes, wishes_rx) = mpsc::channel(MAX_WISHES);
         let (events_tx, events_rx) = mpsc::channel(config.max_events.max(1));
-        let connected = State::Connected { client: client.clone(), rejoining: false };
+        let client = connection.client.clone();
+        let connected = State::Connected { client, rejoining: false };
         let (state_tx, state) = watch::channel(connected);
         let keeper = keeper::Keeper::new(config, token.clone(), wishes_rx, events_tx, state_tx);
-        tokio::spawn(keeper.run(client, events));
+        tokio::spawn(keeper.run(connection));
         let session = Self { wishes, state: state.clone(), name, token, expires, request_timeout };
         (session, SessionEvents { events: events_rx, state })
     }
@@ -252,8 +251,9 @@ impl Session {
         }
     }
 
-    /// Does a request, on the next connection if there is none now. One that was begun is not
-    /// begun again: nobody knows whether it was done.
+    /// Does a request, on the next connection if there is none now. One that was begun is done once,
+    /// whatever becomes of the connection, unless the login server is another one then: nobody
+    /// knows whether it was done.
     async fn with_client<T>(
         &self,
         request: impl AsyncFnOnce(Client) -> Result<T, RequestError>,
@@ -285,6 +285,12 @@ impl Session {
         let limited = timeout_at(deadline, request(client));
         limited.await.unwrap_or(Err(RequestError::Timeout))
     }
+}
+
+async fn connect(config: &ClientConfig) -> Result<keeper::Connection, ConnectError> {
+    let connected = Client::connect_carrying(config, None).await;
+    let (client, events, left) = connected.map_err(|(error, _)| error)?;
+    Ok(keeper::Connection { client, events, left })
 }
 
 impl SessionEvents {

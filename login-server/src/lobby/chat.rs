@@ -7,7 +7,7 @@ use protocol::{
 use super::{Effect, LinkId, Lobby, limits::Taken, server_ids::OwnId};
 
 impl Lobby {
-    /// A player says something, and hears it too: that is the acknowledgement.
+    /// A player says something, and hears it too.
     pub(super) fn chat(
         &mut self,
         link: LinkId,
@@ -31,15 +31,18 @@ impl Lobby {
         match (channel, joined) {
             (Channel::Lobby, _) => {
                 let said = Said { channel, speaker, text };
-                self.tell(self.everybody(), ToGameClient::Said(said));
+                self.tell(&self.everybody(), ToGameClient::Said(said));
             }
-            (Channel::Server, None) => self.refuse(link, request, Refusal::NotOnServer),
+            (Channel::Server, None) => {
+                return self.refuse(link, request, Refusal::NotOnServer);
+            }
             (Channel::Server, Some(server)) => {
                 let said = Said { channel, speaker, text: text.clone() };
-                self.tell(self.players_on(server), ToGameClient::Said(said));
+                self.tell(&self.players_on(server), ToGameClient::Said(said));
                 self.say_in_game(server, name, text);
             }
         }
+        self.reply(link, ToGameClient::Done { request });
     }
 
     /// Somebody in a game says something.
@@ -54,7 +57,7 @@ impl Lobby {
         let server = own.public(key);
         if self.launcher_of(server) == Some((launcher, own)) {
             let said = Said { channel: Channel::Server, speaker: Speaker::InGame(name), text };
-            self.tell(self.players_on(server), ToGameClient::Said(said));
+            self.tell(&self.players_on(server), ToGameClient::Said(said));
         }
     }
 

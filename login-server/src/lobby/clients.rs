@@ -3,14 +3,15 @@
 use std::{net::IpAddr, time::Duration};
 
 use protocol::{
-    FromGameClient, Goodbye, Hello, Refusal, RequestId, SessionToken, Text, ToGameClient, Welcome,
-    negotiate,
+    FromGameClient, Goodbye, Hello, Refusal, RequestId, Text, ToGameClient, Welcome, negotiate,
 };
 
 use super::{
-    Effect, LinkId, Lobby, Query, SessionId,
+    LinkId, Lobby, Query, SessionId,
     limits::{COST_OF_LIST, Taken, TokenBucket},
     pulse::Pulse,
+    sessions::Asker,
+    stream::Begun,
     waiting::What,
 };
 
@@ -30,22 +31,22 @@ pub(super) enum ClientState {
     /// It has said nothing yet.
     Connected,
     /// It may log in, or does.
-    Greeted {
-        since: Duration,
-        /// It wants to see the servers, as soon as it is logged in.
-        watch: bool,
-    },
+    Greeted { since: Duration },
+    /// It has logged in, and waits for a place.
+    Queued { session: SessionId },
     /// It has a session.
-    LoggedIn { session: SessionId, token: SessionToken },
+    LoggedIn { session: SessionId },
 }
 
 impl Client {
     /// Whether it should have logged in by now.
     pub(super) fn is_late(&self, now: Duration, limit: Duration) -> bool {
         match self.state {
-            ClientState::Greeted { since, .. } => now.saturating_sub(since) >= limit,
+            ClientState::Greeted { since } => now.saturating_sub(since) >= limit,
             // Who has not greeted is the transport's to end.
-            ClientState::Connected | ClientState::LoggedIn { .. } => false,
+            ClientState::Connected | ClientState::Queued { .. } | ClientState::LoggedIn { .. } => {
+                false
+            }
         }
     }
 }
@@ -64,16 +65,24 @@ impl Lobby {
             FromGameClient::WatchServers => COST_OF_LIST,
             _ => 1,
         };
-        match client.messages.take_many(cost, self.now.running) {
+        let taken = client.messages.take_many(cost, self.now.running);
+        if taken == Taken::FarBeyond {
+            return self.violation(link, "far too many messages");
+        }
+        if message.is_counted() && self.is_known(link, &message, taken == Taken::Within) {
+            return;
+        }
+        match taken {
             Taken::Within => {}
             Taken::Beyond { retry_after_ms } => {
-                if let Some(request) = request_of(&message) {
+                if let Some(request) = message.request() {
                     self.refuse(link, request, Refusal::Busy { retry_after_ms });
                 }
                 return;
             }
-            Taken::FarBeyond => return self.violation(link, "far too many messages"),
+            Taken::FarBeyond => return,
         }
+        let Some(client) = self.clients.get(&link) else { return };
         match (&client.state, message) {
             (ClientState::Connected, FromGameClient::Hello(hello)) => self.greet(link, &hello),
             (ClientState::Connected, _) => self.violation(link, "the first message is Hello"),
@@ -84,9 +93,57 @@ impl Lobby {
 
     pub(super) fn client_gone(&mut self, link: LinkId) {
         let Some(client) = self.clients.remove(&link) else { return };
-        self.cancel_admission_of(link, Refusal::Unavailable);
-        if let ClientState::LoggedIn { session, .. } = client.state {
-            self.session_lost(session, link);
+        match client.state {
+            ClientState::Connected | ClientState::Greeted { .. } => {}
+            ClientState::Queued { session } => self.queued_lost(session, link),
+            ClientState::LoggedIn { session } => self.session_lost(session, link),
+        }
+    }
+
+    /// Counts a message of a conversation. Says whether nothing else is to be done, because it is
+    /// a request that was made before: which is answered again, if there is time for it.
+    fn is_known(&mut self, link: LinkId, message: &FromGameClient, answer_again: bool) -> bool {
+        let Some(id) = self.session_of(link) else { return false };
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
+        let ack = session.stream.received(self.now.running);
+        let begun = message.request().map_or(Begun::New, |request| session.stream.begin(request));
+        if let Some(seen) = ack {
+            self.reply(link, ToGameClient::Ack { seen });
+        }
+        match begun {
+            Begun::New => false,
+            Begun::Waits => true,
+            Begun::Answered(answer) => {
+                if answer_again {
+                    self.send(id, answer);
+                }
+                true
+            }
+        }
+    }
+
+    /// The client says how much of the conversation it has heard.
+    fn heard(&mut self, link: LinkId, seen: u64) {
+        let id = self.session_of(link);
+        if let Some(session) = id.and_then(|id| self.sessions.get_mut(&id))
+            && session.stream.heard(seen).is_err()
+        {
+            self.violation(link, "an Ack of what was never said");
+        }
+    }
+
+    /// Who `link` is to those who answer later.
+    pub(super) fn asker_of(&self, link: LinkId) -> Asker {
+        let id = self.session_of(link);
+        let session = id.and_then(|id| Some((id, self.sessions.get(&id)?)));
+        session.map_or(Asker::Link(link), |(id, session)| Asker::Session(id, session.stream.id))
+    }
+
+    /// The answer to this request comes later.
+    pub(super) fn waits(&mut self, link: LinkId, request: RequestId) {
+        let id = self.session_of(link);
+        if let Some(session) = id.and_then(|id| self.sessions.get_mut(&id)) {
+            session.stream.waits(request);
         }
     }
 
@@ -103,8 +160,10 @@ impl Lobby {
     /// The session of who is logged in.
     pub(super) fn session_of(&self, link: LinkId) -> Option<SessionId> {
         match self.clients.get(&link)?.state {
-            ClientState::LoggedIn { session, .. } => Some(session),
-            ClientState::Connected | ClientState::Greeted { .. } => None,
+            ClientState::LoggedIn { session } => Some(session),
+            ClientState::Connected | ClientState::Greeted { .. } | ClientState::Queued { .. } => {
+                None
+            }
         }
     }
 
@@ -117,9 +176,10 @@ impl Lobby {
             FromGameClient::LogIn { request, name, password } => {
                 self.log_in(link, request, name, password);
             }
-            FromGameClient::Resume { request, token } => {
+            FromGameClient::Resume { request, token, last } => {
                 if self.may_log_in(link, request).is_some() {
-                    self.ask(link, What::Resumption { request }, Query::Resume { token });
+                    let what = What::Resumption { request, last };
+                    self.ask(Asker::Link(link), what, Query::Resume { token });
                 }
             }
             FromGameClient::LogOut { request } => self.log_out(link, request),
@@ -132,6 +192,7 @@ impl Lobby {
             }
             FromGameClient::Ping { nonce } => self.reply(link, ToGameClient::Pong { nonce }),
             FromGameClient::Pong { .. } => {}
+            FromGameClient::Ack { seen } => self.heard(link, seen),
         }
     }
 
@@ -142,7 +203,7 @@ impl Lobby {
         };
         let since = self.now.running;
         if let Some(client) = self.clients.get_mut(&link) {
-            client.state = ClientState::Greeted { since, watch: false };
+            client.state = ClientState::Greeted { since };
             client.pulse = Some(Pulse::new(since));
         }
         self.reply(link, ToGameClient::Welcome(self.welcome(version)));
@@ -167,7 +228,7 @@ impl Lobby {
             Ok(()) => {
                 self.registrations.add(from, now);
                 let what = What::Registration { request, from };
-                self.ask(link, what, Query::Register { name, password, from, link });
+                self.ask(Asker::Link(link), what, Query::Register { name, password, from, link });
             }
             Err(retry_after_ms) => {
                 self.refuse(link, request, Refusal::Busy { retry_after_ms });
@@ -187,7 +248,7 @@ impl Lobby {
         match self.failed_logins.check(from, per_hour, self.now.running) {
             Ok(()) => {
                 let what = What::Login { request, from };
-                self.ask(link, what, Query::LogIn { name, password, from, link });
+                self.ask(Asker::Link(link), what, Query::LogIn { name, password, from, link });
             }
             Err(retry_after_ms) => {
                 self.refuse(link, request, Refusal::Busy { retry_after_ms });
@@ -201,7 +262,12 @@ impl Lobby {
         let from = client.from;
         let reason = match client.state {
             ClientState::LoggedIn { .. } => Refusal::AlreadyLoggedIn,
-            _ if self.waiting.of(link) > 0 || self.waiting.len() >= self.limits.waiting => BUSY,
+            ClientState::Queued { .. } => BUSY,
+            _ if self.waiting.of(Asker::Link(link)) > 0
+                || self.waiting.len() >= self.limits.waiting =>
+            {
+                BUSY
+            }
             ClientState::Connected | ClientState::Greeted { .. } => return Some(from),
         };
         self.refuse(link, request, reason);
@@ -209,61 +275,41 @@ impl Lobby {
     }
 
     fn log_out(&mut self, link: LinkId, request: RequestId) {
-        let token = self.clients.get(&link).and_then(|client| match &client.state {
-            ClientState::LoggedIn { token, .. } => Some(token.clone()),
-            ClientState::Connected | ClientState::Greeted { .. } => None,
-        });
-        match token {
-            None => self.refuse(link, request, Refusal::NotLoggedIn),
-            Some(_) if !self.may_wait(link) => self.refuse(link, request, BUSY),
-            Some(token) => self.ask(link, What::LogOut { request }, Query::LogOut { token }),
+        let id = self.session_of(link);
+        let Some((session, token)) =
+            id.and_then(|id| Some((id, self.sessions.get(&id)?.stream.token.clone())))
+        else {
+            return self.refuse(link, request, Refusal::NotLoggedIn);
+        };
+        if !self.may_wait(link) {
+            return self.refuse(link, request, BUSY);
         }
+        self.waits(link, request);
+        let what = What::LogOut { request, session, token: token.clone() };
+        self.ask(self.asker_of(link), what, Query::LogOut { token });
     }
 
     /// Whether one more request of `link` may wait for somebody else.
     pub(super) fn may_wait(&self, link: LinkId) -> bool {
-        self.waiting.of(link) < self.limits.waiting_per_link
+        self.waiting.of(self.asker_of(link)) < self.limits.waiting_per_link
             && self.waiting.len() < self.limits.waiting
     }
 
     fn watch(&mut self, link: LinkId, watch: bool) {
-        if let Some(client) = self.clients.get_mut(&link)
-            && let ClientState::Greeted { watch: wanted, .. } = &mut client.state
-        {
-            *wanted = watch;
-        }
-        let Some(session) = self.session_of(link) else { return };
-        if let Some(session) = self.sessions.get_mut(&session) {
+        let Some(id) = self.session_of(link) else { return };
+        if let Some(session) = self.sessions.get_mut(&id) {
             session.watching = watch;
         }
         if watch {
-            self.send_list(link);
+            self.send_list(id);
         }
     }
 
-    /// Tells `link` the whole list.
-    pub(super) fn send_list(&mut self, link: LinkId) {
+    /// Tells a session the whole list.
+    pub(super) fn send_list(&mut self, session: SessionId) {
         for message in self.servers.snapshot() {
-            self.effects.push(Effect::ToClient(link, ToGameClient::Servers(message)));
+            self.send(session, ToGameClient::Servers(message).into());
         }
-    }
-}
-
-/// The request a message makes, if it makes one.
-fn request_of(message: &FromGameClient) -> Option<RequestId> {
-    match message {
-        FromGameClient::Register { request, .. }
-        | FromGameClient::LogIn { request, .. }
-        | FromGameClient::Resume { request, .. }
-        | FromGameClient::LogOut { request }
-        | FromGameClient::Join { request, .. }
-        | FromGameClient::Leave { request }
-        | FromGameClient::Chat { request, .. } => Some(*request),
-        FromGameClient::Hello(_)
-        | FromGameClient::WatchServers
-        | FromGameClient::UnwatchServers
-        | FromGameClient::Ping { .. }
-        | FromGameClient::Pong { .. } => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Onto a game server, and off it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use protocol::{
     Admission, JoinSecret, JoinTicket, Reachable, Refusal, RequestId, ServerId, ToGameClient,
@@ -9,6 +9,7 @@ use protocol::{
 
 use super::{
     Effect, LinkId, Lobby, SessionId, clients::BUSY, reachable_address, server_ids::OwnId,
+    sessions::Asker,
 };
 
 /// Who waits for a launcher's word.
@@ -21,9 +22,11 @@ pub(super) struct Admissions {
 #[derive(Clone, Copy, Debug)]
 struct Admitting {
     /// Whose request it is.
-    link: LinkId,
+    asker: Asker,
     request: RequestId,
     session: SessionId,
+    /// Where the player asked from.
+    from: IpAddr,
     server: ServerId,
     /// Who has to answer.
     launcher: LinkId,
@@ -31,8 +34,8 @@ struct Admitting {
 }
 
 impl Admissions {
-    fn of(&self, link: LinkId) -> Option<u32> {
-        self.by_request.iter().find(|(_, waits)| waits.link == link).map(|(request, _)| *request)
+    fn of(&self, asker: Asker) -> Option<u32> {
+        self.by_request.iter().find(|(_, waits)| waits.asker == asker).map(|(request, _)| *request)
     }
 
     fn matching(&self, matches: impl Fn(&Admitting) -> bool) -> Vec<u32> {
@@ -45,15 +48,18 @@ impl Lobby {
     /// Asks the launcher of `server` to let a player in.
     pub(super) fn join(&mut self, link: LinkId, request: RequestId, server: ServerId) {
         match self.may_join(link, server) {
-            Ok((session, launcher, own)) => {
+            Ok((session, from, launcher, own)) => {
                 let Some(player) = self.sessions.get(&session).map(|s| s.name.clone()) else {
                     return;
                 };
                 self.admissions.last = self.admissions.last.wrapping_add(1);
                 let number = self.admissions.last;
                 let since = self.now.running;
-                let admitting = Admitting { link, request, session, server, launcher, since };
+                let asker = self.asker_of(link);
+                let admitting =
+                    Admitting { asker, request, session, from, server, launcher, since };
                 self.admissions.by_request.insert(number, admitting);
+                self.waits(link, request);
                 let request = RequestId(number);
                 let admit = ToLauncher::Admit { request, server: own.0, player };
                 self.effects.push(Effect::ToLauncher(launcher, admit));
@@ -73,7 +79,7 @@ impl Lobby {
             Admission::NotReady => Refusal::ServerNotReady,
             Admission::Full => Refusal::ServerFull,
         };
-        self.refuse(waits.link, waits.request, reason);
+        self.refuse_asker(waits.asker, waits.request, reason);
     }
 
     /// A player has left the server, or does not want to join it any more.
@@ -81,7 +87,8 @@ impl Lobby {
         let Some(session) = self.session_of(link) else {
             return self.refuse(link, request, Refusal::NotLoggedIn);
         };
-        let cancelled = self.cancel_admission_of(link, Refusal::NotOnServer);
+        let asker = self.asker_of(link);
+        let cancelled = self.cancel_admission_of(asker, Some(Refusal::NotOnServer));
         if self.leave_server(session) || cancelled {
             self.reply(link, ToGameClient::Left { request: Some(request) });
         } else {
@@ -103,26 +110,24 @@ impl Lobby {
     /// A server is gone for good.
     pub(super) fn server_gone(&mut self, server: ServerId) {
         for number in self.admissions.matching(|waits| waits.server == server) {
-            self.forget_admission(number, Refusal::UnknownServer);
+            self.forget_admission(number, Some(Refusal::UnknownServer));
         }
         for session in self.joined.get(&server).cloned().unwrap_or_default() {
             self.set_joined(session, None);
-            if let Some(link) = self.sessions.get(&session).and_then(|session| session.link()) {
-                self.reply(link, ToGameClient::Left { request: None });
-            }
+            self.send(session, ToGameClient::Left { request: None }.into());
         }
     }
 
     /// A launcher is gone: it will not answer.
     pub(super) fn cancel_admissions_by(&mut self, launcher: LinkId) {
         for number in self.admissions.matching(|waits| waits.launcher == launcher) {
-            self.forget_admission(number, Refusal::Unavailable);
+            self.forget_admission(number, Some(Refusal::Unavailable));
         }
     }
 
-    /// A player waits no more. Says whether one did.
-    pub(super) fn cancel_admission_of(&mut self, link: LinkId, reason: Refusal) -> bool {
-        let waiting = self.admissions.of(link);
+    /// A player waits no more, and is told so if there is a reason. Says whether one did.
+    pub(super) fn cancel_admission_of(&mut self, asker: Asker, reason: Option<Refusal>) -> bool {
+        let waiting = self.admissions.of(asker);
         waiting.into_iter().for_each(|number| self.end_admission(number, reason.clone()));
         waiting.is_some()
     }
@@ -131,48 +136,44 @@ impl Lobby {
         let (now, limit) = (self.now.running, self.limits.join_timeout);
         let late = |waits: &Admitting| now.saturating_sub(waits.since) >= limit;
         for number in self.admissions.matching(late) {
-            self.end_admission(number, Refusal::Unavailable);
+            self.end_admission(number, Some(Refusal::Unavailable));
         }
     }
 
-    /// Who has joined `server` and is connected.
-    pub(super) fn players_on(&self, server: ServerId) -> Vec<LinkId> {
-        let sessions = self.joined.get(&server).into_iter().flatten();
-        sessions.filter_map(|session| self.sessions.get(session)?.link()).collect()
+    /// Who has joined `server`.
+    pub(super) fn players_on(&self, server: ServerId) -> Vec<SessionId> {
+        self.joined.get(&server).into_iter().flatten().copied().collect()
     }
 
     fn may_join(
         &self,
         link: LinkId,
         server: ServerId,
-    ) -> Result<(SessionId, LinkId, OwnId), Refusal> {
+    ) -> Result<(SessionId, IpAddr, LinkId, OwnId), Refusal> {
         let session = self.session_of(link).ok_or(Refusal::NotLoggedIn)?;
-        if self.admissions.of(link).is_some() || !self.may_wait(link) {
+        let from = self.clients.get(&link).ok_or(Refusal::NotLoggedIn)?.from;
+        if self.admissions.of(self.asker_of(link)).is_some() || !self.may_wait(link) {
             return Err(BUSY);
         }
         self.servers.get(server).ok_or(Refusal::UnknownServer)?;
         let (launcher, own) = self.launcher_of(server).ok_or(Refusal::Unavailable)?;
         self.servers.place(server).ok_or(Refusal::ServerNotReady)?;
-        Ok((session, launcher, own))
+        Ok((session, from, launcher, own))
     }
 
     fn let_in(&mut self, waits: Admitting, secret: JoinSecret) {
-        let Admitting { link, request, session, server, launcher, .. } = waits;
-        let (Some(client), Some(launcher)) =
-            (self.clients.get(&link), self.launchers.get(&launcher))
-        else {
-            return;
-        };
+        let Admitting { asker, request, session, from, server, launcher, .. } = waits;
+        let Some(launcher) = self.launchers.get(&launcher) else { return };
         let address =
             self.servers.place(server).and_then(|Reachable { addresses, port, .. }| {
-                Some((reachable_address(client.from, launcher.from, addresses)?, *port))
+                Some((reachable_address(from, launcher.from, addresses)?, *port))
             });
         let Some((address, port)) = address else {
             if self.servers.may_warn(server, self.now.running) {
-                tracing::warn!(%server, viewer = %client.from, "no address for this player is known: its launcher should advertise one");
+                tracing::warn!(%server, viewer = %from, "no address for this player is known: its launcher should advertise one");
             }
             self.dismiss_unless_joined(session, server);
-            return self.refuse(link, request, Refusal::Unavailable);
+            return self.refuse_asker(asker, request, Refusal::Unavailable);
         };
         let before = self.sessions.get(&session).and_then(|session| session.joined);
         if before != Some(server) {
@@ -180,21 +181,27 @@ impl Lobby {
             self.set_joined(session, Some(server));
         }
         let ticket = JoinTicket { request, server, address, port, secret };
-        self.reply(link, ToGameClient::Joined(ticket));
+        self.answer(asker, ToGameClient::Joined(ticket));
     }
 
     /// Waits no longer for a launcher that may still let the player in.
-    fn end_admission(&mut self, number: u32, reason: Refusal) {
+    fn end_admission(&mut self, number: u32, reason: Option<Refusal>) {
         if let Some(waits) = self.admissions.by_request.get(&number) {
             self.dismiss_unless_joined(waits.session, waits.server);
         }
         self.forget_admission(number, reason);
     }
 
-    fn forget_admission(&mut self, number: u32, reason: Refusal) {
-        if let Some(waits) = self.admissions.by_request.remove(&number) {
-            self.refuse(waits.link, waits.request, reason);
+    fn forget_admission(&mut self, number: u32, reason: Option<Refusal>) {
+        if let Some(waits) = self.admissions.by_request.remove(&number)
+            && let Some(reason) = reason
+        {
+            self.refuse_asker(waits.asker, waits.request, reason);
         }
+    }
+
+    fn refuse_asker(&mut self, asker: Asker, request: RequestId, reason: Refusal) {
+        self.answer(asker, ToGameClient::Refused { request, reason });
     }
 
     fn dismiss_unless_joined(&mut self, session: SessionId, server: ServerId) {

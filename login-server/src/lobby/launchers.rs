@@ -11,6 +11,7 @@ use super::{
     limits::{Taken, TokenBucket},
     pulse::Pulse,
     server_ids::OwnId,
+    sessions::Asker,
     waiting::What,
 };
 
@@ -167,7 +168,7 @@ impl Lobby {
         if self.waiting.len() >= self.limits.waiting {
             return self.goodbye(link, Goodbye::Busy { retry_after_ms: 1000 });
         }
-        self.ask(link, What::Launcher { key }, Query::FindLauncher { key });
+        self.ask(Asker::Link(link), What::Launcher { key }, Query::FindLauncher { key });
     }
 
     fn welcome_launcher(&mut self, link: LinkId, version: u16) {
@@ -216,10 +217,10 @@ impl Lobby {
     fn enroll(&mut self, link: LinkId, secret: EnrollmentSecret) {
         let key = self.launchers.get(&link).and_then(|launcher| launcher.key);
         let Some(key) = key else { return };
-        if self.waiting.of(link) > 0 {
+        if self.waiting.of(Asker::Link(link)) > 0 {
             return self.violation(link, "one enrolment at a time");
         }
-        self.ask(link, What::Enrollment { key }, Query::Enroll { secret, key });
+        self.ask(Asker::Link(link), What::Enrollment { key }, Query::Enroll { secret, key });
     }
 
     /// It was enrolled already, and perhaps has lost the answer.

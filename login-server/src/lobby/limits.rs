@@ -33,8 +33,10 @@ pub struct Limits {
     pub waiting_per_link: usize,
     /// Most requests that wait for the store. Further ones are refused as `Busy`.
     pub waiting: usize,
-    /// Most sessions, connected or not. Who logs in then is refused as `Busy`.
+    /// Most sessions, connected or not. Who logs in then waits for a place.
     pub sessions: usize,
+    /// Most who wait for a place. Further ones are refused as `Busy`.
+    pub queue: usize,
     /// Accounts made from one network (IPv4 /24, IPv6 /56) in an hour. Further ones are refused
     /// as `Busy`.
     pub registrations_per_hour: u32,
@@ -66,9 +68,10 @@ impl Default for Limits {
             waiting_per_link: 4,
             waiting: 1024,
             sessions: 50_000,
+            queue: 10_000,
             registrations_per_hour: 10,
             failed_logins_per_hour: 100,
-            client_messages: Rate { burst: 50, per_second: 10 },
+            client_messages: Rate { burst: 100, per_second: 10 },
             chat: Rate { burst: 5, per_second: 1 },
             launcher_messages: Rate { burst: 500, per_second: 200 },
         }

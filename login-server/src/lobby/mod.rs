@@ -16,9 +16,11 @@ mod launchers;
 mod limits;
 mod operator;
 mod pulse;
+mod queue;
 mod server_ids;
 mod servers;
 mod sessions;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -27,6 +29,7 @@ mod waiting;
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
+    time::Duration,
 };
 
 use protocol::{BootId, Goodbye, ServerEvent, ServerId, ToGameClient};
@@ -42,8 +45,13 @@ pub use self::{
     view::View,
 };
 use self::{
-    clients::Client, joining::Admissions, launchers::LauncherLink, limits::Tally,
-    sessions::Session, waiting::Waiting,
+    clients::Client,
+    joining::Admissions,
+    launchers::LauncherLink,
+    limits::Tally,
+    queue::Queue,
+    sessions::{Asker, Session},
+    waiting::Waiting,
 };
 
 /// Everybody and everything that is here now.
@@ -54,6 +62,11 @@ pub struct Lobby {
     now: Now,
     clients: BTreeMap<LinkId, Client>,
     sessions: BTreeMap<SessionId, Session>,
+    /// Who has logged in, and waits for a place.
+    queue: Queue,
+    /// Tokens that were worth something a moment ago.
+    ended: BTreeMap<[u8; 32], Duration>,
+    last_stream: u64,
     /// Which sessions have joined a server: who hears what is said there.
     joined: BTreeMap<ServerId, BTreeSet<SessionId>>,
     launchers: BTreeMap<LinkId, LauncherLink>,
@@ -77,6 +90,9 @@ impl Lobby {
             now,
             clients: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            queue: Queue::default(),
+            ended: BTreeMap::new(),
+            last_stream: 0,
             joined: BTreeMap::new(),
             launchers: BTreeMap::new(),
             enrolled: BTreeMap::new(),
@@ -119,6 +135,8 @@ impl Lobby {
         self.expire_admissions();
         self.expire_links();
         self.expire_sessions();
+        self.advance_queue();
+        self.acknowledge();
         let events = self.servers.tick(self.now.running, self.limits.launcher_grace);
         self.announce(events);
         self.registrations.tick(self.now.running);
@@ -139,7 +157,7 @@ impl Lobby {
     }
 
     fn gone(&mut self, link: LinkId) {
-        self.forget_waiting(link);
+        self.forget_waiting(Asker::Link(link));
         self.client_gone(link);
         self.launcher_gone(link);
     }
@@ -156,19 +174,17 @@ impl Lobby {
         let watchers = self.watchers();
         if !watchers.is_empty() {
             for message in servers::messages(false, events) {
-                self.tell(watchers.clone(), ToGameClient::Servers(message));
+                self.tell(&watchers, ToGameClient::Servers(message));
             }
         }
         gone.into_iter().for_each(|server| self.server_gone(server));
     }
 
-    fn tell(&mut self, links: Vec<LinkId>, message: ToGameClient) {
-        if !links.is_empty() {
-            self.effects.push(Effect::ToClients(links, message));
-        }
-    }
-
+    /// Says something to who is connected: as part of the conversation, if it counts there.
     fn reply(&mut self, link: LinkId, message: ToGameClient) {
-        self.effects.push(Effect::ToClient(link, message));
+        match self.session_of(link) {
+            Some(session) if message.is_counted() => self.send(session, message.into()),
+            _ => self.effects.push(Effect::ToClient(link, message)),
+        }
     }
 }

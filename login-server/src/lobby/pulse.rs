@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocol::{Goodbye, ToGameClient, ToLauncher};
 
-use super::{Effect, Lobby};
+use super::{Effect, Lobby, sessions::Asker};
 
 /// When a link was heard of and asked.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +50,9 @@ impl Lobby {
         let (now, interval) = (self.now.running, self.limits.ping_interval);
         let mut ended = Vec::new();
         for (link, client) in &mut self.clients {
-            if client.is_late(now, self.limits.login_timeout) && self.waiting.of(*link) == 0 {
+            if client.is_late(now, self.limits.login_timeout)
+                && self.waiting.of(Asker::Link(*link)) == 0
+            {
                 ended.push((*link, Goodbye::Silent));
                 continue;
             }
@@ -67,7 +69,7 @@ impl Lobby {
         let interval = self.limits.launcher_ping_interval;
         for (link, launcher) in &mut self.launchers {
             let limit = self.limits.enrollment_timeout;
-            if launcher.is_late(now, limit) && self.waiting.of(*link) == 0 {
+            if launcher.is_late(now, limit) && self.waiting.of(Asker::Link(*link)) == 0 {
                 ended.push((*link, Goodbye::NotEnrolled));
                 continue;
             }

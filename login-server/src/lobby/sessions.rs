@@ -1,13 +1,18 @@
 //! Sessions: a player's place, whether a connection stands behind it or not.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use protocol::{Goodbye, LoggedIn, Refusal, RequestId, ServerId, Text, ToGameClient};
+use protocol::{
+    Goodbye, LastSeen, LoggedIn, Refusal, RequestId, ServerId, SessionToken, Text, ToGameClient,
+    encoded_len,
+};
 
 use super::{
     Effect, KnownSession, LinkId, Lobby, SessionId,
-    clients::{BUSY, ClientState},
+    clients::ClientState,
     limits::TokenBucket,
+    queue::Place,
+    stream::{Resumed, Stream, StreamId},
 };
 
 /// One player's place.
@@ -22,6 +27,7 @@ pub(super) struct Session {
     pub(super) joined: Option<ServerId>,
     /// Here, and not at the connection: a new one is no new voice.
     pub(super) chat: TokenBucket,
+    pub(super) stream: Stream,
 }
 
 /// Whether a session is connected.
@@ -29,6 +35,14 @@ pub(super) struct Session {
 pub(super) enum Presence {
     Here(LinkId),
     Lost { since: Duration },
+}
+
+/// Who waits for an answer: a connection before its login, then a conversation, whatever
+/// connection it is on by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    Link(LinkId),
+    Session(SessionId, StreamId),
 }
 
 impl Session {
@@ -47,54 +61,156 @@ impl Lobby {
         link: LinkId,
         request: RequestId,
         known: KnownSession,
-        resumed: bool,
+        last: Option<LastSeen>,
     ) {
-        let KnownSession { session: id, name, token, expires } = known;
-        let Some(client) = self.clients.get(&link) else { return };
-        let watch = match client.state {
-            ClientState::Greeted { watch, .. } => watch,
-            ClientState::Connected | ClientState::LoggedIn { .. } => false,
-        };
-        if !self.sessions.contains_key(&id) && self.sessions.len() >= self.limits.sessions {
-            return self.refuse(link, request, BUSY);
+        if !self.clients.contains_key(&link) {
+            return;
         }
-        if let Some(older) = self.sessions.get(&id).and_then(Session::link) {
-            self.goodbye(older, Goodbye::TakenOver);
-        }
-        let chat = TokenBucket::new(self.limits.chat, self.now.running);
-        let session = self.sessions.entry(id).or_insert_with(|| Session {
-            name: name.clone(),
-            presence: Presence::Here(link),
-            watching: false,
-            joined: None,
-            chat,
-        });
-        session.presence = Presence::Here(link);
-        session.watching = watch || (resumed && session.watching);
-        let (on_server, watching) = (session.joined, session.watching);
-        if let Some(client) = self.clients.get_mut(&link) {
-            client.state = ClientState::LoggedIn { session: id, token: token.clone() };
-        }
-        tracing::debug!(link = link.0, %name, resumed, "logged in");
-        self.effects.push(Effect::Trust(link));
-        let logged_in = LoggedIn { request, name, token, expires, on_server };
-        self.reply(link, ToGameClient::LoggedIn(logged_in));
-        if watching {
-            self.send_list(link);
+        match self.place(link, request, &known) {
+            Place::Taken => self.enter(link, request, known, last),
+            Place::Queued => {}
+            Place::Refused(reason) => self.refuse(link, request, reason),
         }
     }
 
-    /// The store has ended the session of `link`.
-    pub(super) fn logged_out(&mut self, link: LinkId, request: RequestId) {
-        let Some(session) = self.session_of(link) else {
-            return self.refuse(link, request, Refusal::NotLoggedIn);
-        };
-        self.cancel_admission_of(link, Refusal::NotLoggedIn);
-        self.end_session(session);
-        if let Some(client) = self.clients.get_mut(&link) {
-            client.state = ClientState::Greeted { since: self.now.running, watch: false };
+    /// The store knows this session, or knew it a moment ago.
+    pub(super) fn resumption(
+        &mut self,
+        link: LinkId,
+        request: RequestId,
+        known: KnownSession,
+        last: Option<LastSeen>,
+    ) {
+        if self.ended.contains_key(&known.token.0) {
+            return self.refuse(link, request, Refusal::SessionEnded);
         }
-        self.reply(link, ToGameClient::LoggedOut { request });
+        self.logged_in(link, request, known, last);
+    }
+
+    /// Gives `link` its place.
+    pub(super) fn enter(
+        &mut self,
+        link: LinkId,
+        request: RequestId,
+        known: KnownSession,
+        last: Option<LastSeen>,
+    ) {
+        let KnownSession { session: id, name, token, expires } = known;
+        if let Some(older) = self.sessions.get(&id).and_then(Session::link) {
+            self.goodbye(older, Goodbye::TakenOver);
+        }
+        let resumed = last.and_then(|last| self.resumed(id, &token, last));
+        if resumed.is_none() {
+            self.begin_stream(id, &name, token.clone());
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.presence = Presence::Here(link);
+        let (on_server, watching) = (session.joined, session.watching);
+        if let Some(client) = self.clients.get_mut(&link) {
+            client.state = ClientState::LoggedIn { session: id };
+        }
+        tracing::debug!(link = link.0, %name, continues = resumed.is_some(), "logged in");
+        self.effects.push(Effect::Trust(link));
+        let continues = resumed.as_ref().map(|resumed| resumed.continuation);
+        let logged_in = LoggedIn { request, name, token, expires, on_server, continues };
+        self.effects.push(Effect::ToClient(link, ToGameClient::LoggedIn(logged_in)));
+        let Some(Resumed { again, lost, .. }) = resumed else { return };
+        for message in again {
+            self.effects.push(Effect::ToClient(link, message.as_ref().clone()));
+        }
+        if let Some(lost) = lost {
+            let mut joins = lost.iter().rev().filter_map(|answer| match answer.as_ref() {
+                ToGameClient::Joined(_) => Some(true),
+                ToGameClient::Left { .. } => Some(false),
+                _ => None,
+            });
+            // That the server is gone was no answer, and is lost.
+            let is_old = joins.next() == Some(true) && on_server.is_none();
+            lost.into_iter().for_each(|answer| self.send(id, answer));
+            if is_old {
+                self.send(id, ToGameClient::Left { request: None }.into());
+            }
+            if watching {
+                self.send_list(id);
+            }
+        }
+    }
+
+    /// Where the conversation goes on, if it is the one `last` tells of.
+    fn resumed(&mut self, id: SessionId, token: &SessionToken, last: LastSeen) -> Option<Resumed> {
+        let stream = &mut self.sessions.get_mut(&id)?.stream;
+        if last.boot != self.boot || stream.token != *token {
+            return None;
+        }
+        stream.resume(last.count).ok()
+    }
+
+    /// A conversation begins. What the one before asked for is nobody's business any more.
+    fn begin_stream(&mut self, id: SessionId, name: &Text<64>, token: SessionToken) {
+        self.end_stream(id);
+        self.last_stream += 1;
+        let stream = Stream::new(StreamId(self.last_stream), token);
+        let now = self.now.running;
+        match self.sessions.get_mut(&id) {
+            Some(session) => (session.stream, session.watching) = (stream, false),
+            None => {
+                let session = Session {
+                    name: name.clone(),
+                    presence: Presence::Lost { since: now },
+                    watching: false,
+                    joined: None,
+                    chat: TokenBucket::new(self.limits.chat, now),
+                    stream,
+                };
+                self.sessions.insert(id, session);
+            }
+        }
+    }
+
+    /// Nobody waits any more for what was asked in the conversation of this session.
+    fn end_stream(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let asker = Asker::Session(id, session.stream.id);
+        self.forget_waiting(asker);
+        self.cancel_admission_of(asker, None);
+    }
+
+    /// The store has ended the session with this token. `asked`: who waits to hear so.
+    pub(super) fn logged_out(
+        &mut self,
+        asked: Option<(Asker, RequestId)>,
+        id: SessionId,
+        token: SessionToken,
+    ) {
+        self.token_ended(token.clone());
+        let session = self.sessions.get(&id).filter(|session| session.stream.token == token);
+        let Some(session) = session else { return };
+        let link = session.link();
+        let here = Asker::Session(id, session.stream.id);
+        let waiting: Vec<_> = session.stream.waiting().collect();
+        self.end_session(id);
+        let Some(link) = link else { return };
+        let Some((_, request)) = asked.filter(|(asker, _)| *asker == here) else {
+            return self.goodbye(link, Goodbye::Revoked);
+        };
+        if let Some(client) = self.clients.get_mut(&link) {
+            client.state = ClientState::Greeted { since: self.now.running };
+        }
+        for other in waiting.into_iter().filter(|other| *other != request) {
+            self.refuse(link, other, Refusal::NotLoggedIn);
+        }
+        self.effects.push(Effect::ToClient(link, ToGameClient::LoggedOut { request }));
+    }
+
+    /// Nobody resumes with this token any more: not even with an answer that is on its way.
+    fn token_ended(&mut self, token: SessionToken) {
+        if self.ended.len() >= MAX_ENDED {
+            let oldest = self.ended.iter().min_by_key(|(_, since)| **since);
+            if let Some(oldest) = oldest.map(|(token, _)| *token) {
+                self.ended.remove(&oldest);
+            }
+        }
+        self.ended.insert(token.0, self.now.running);
     }
 
     /// The connection of a session is gone. It keeps its place for a while.
@@ -120,21 +236,79 @@ impl Lobby {
         let ended: Vec<_> =
             self.sessions.iter().filter(|(_, session)| over(session)).map(|(id, _)| *id).collect();
         ended.into_iter().for_each(|session| self.end_session(session));
+        let limit = self.limits.store_timeout;
+        self.ended.retain(|_, since| now.saturating_sub(*since) <= limit);
     }
 
-    /// Everybody who is logged in and connected.
-    pub(super) fn everybody(&self) -> Vec<LinkId> {
-        self.sessions.values().filter_map(Session::link).collect()
+    /// Tells clients how much of what they have said has come.
+    pub(super) fn acknowledge(&mut self) {
+        let now = self.now.running;
+        for session in self.sessions.values_mut() {
+            if let Some(link) = session.link()
+                && let Some(seen) = session.stream.overdue(now)
+            {
+                self.effects.push(Effect::ToClient(link, ToGameClient::Ack { seen }));
+            }
+        }
+    }
+
+    /// Everybody who is logged in.
+    pub(super) fn everybody(&self) -> Vec<SessionId> {
+        self.sessions.keys().copied().collect()
     }
 
     /// Who wants to see the servers.
-    pub(super) fn watchers(&self) -> Vec<LinkId> {
-        let watching = self.sessions.values().filter(|session| session.watching);
-        watching.filter_map(Session::link).collect()
+    pub(super) fn watchers(&self) -> Vec<SessionId> {
+        let watching = self.sessions.iter().filter(|(_, session)| session.watching);
+        watching.map(|(id, _)| *id).collect()
+    }
+
+    /// Says something that counts to everybody of `sessions`: at once, or when they are back.
+    pub(super) fn tell(&mut self, sessions: &[SessionId], message: ToGameClient) {
+        let size = encoded_len(&message);
+        let message = Arc::new(message);
+        let mut links = Vec::new();
+        for id in sessions {
+            let Some(session) = self.sessions.get_mut(id) else { continue };
+            session.stream.sent(&message, size);
+            links.extend(session.link());
+        }
+        if !links.is_empty() {
+            self.effects.push(Effect::ToClients(links, message.as_ref().clone()));
+        }
+    }
+
+    /// Says something that counts.
+    pub(super) fn send(&mut self, id: SessionId, message: Arc<ToGameClient>) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.stream.sent(&message, encoded_len(message.as_ref()));
+        if let Some(link) = session.link() {
+            self.effects.push(Effect::ToClient(link, message.as_ref().clone()));
+        }
+    }
+
+    /// Says something to who has asked, if that is still to be found.
+    pub(super) fn answer(&mut self, asker: Asker, message: ToGameClient) {
+        match asker {
+            Asker::Link(link) if self.clients.contains_key(&link) => {
+                self.effects.push(Effect::ToClient(link, message));
+            }
+            Asker::Session(id, stream)
+                if self.sessions.get(&id).is_some_and(|session| session.stream.id == stream) =>
+            {
+                self.send(id, Arc::new(message));
+            }
+            Asker::Link(_) | Asker::Session(..) => {}
+        }
     }
 
     fn end_session(&mut self, session: SessionId) {
+        self.end_stream(session);
         self.leave_server(session);
         self.sessions.remove(&session);
     }
 }
+
+/// Tokens remembered for as long as the store may still say something about them. One more makes
+/// the oldest be forgotten.
+const MAX_ENDED: usize = 10_000;

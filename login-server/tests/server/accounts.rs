@@ -72,7 +72,8 @@ async fn a_session_is_continued_after_a_restart_and_ends_with_the_logout() {
     server.stop().await;
 
     let server = Server::start_in(directory.path()).await;
-    let resume = FromGameClient::Resume { request: REQUEST, token: logged_in.token.clone() };
+    let resume =
+        FromGameClient::Resume { request: REQUEST, token: logged_in.token.clone(), last: None };
     let mut ann = server.client().await;
     ann.send(resume.clone()).await;
     let resumed = ann.logged_in().await;
@@ -90,7 +91,9 @@ async fn a_second_connection_takes_the_session_over() {
     let server = Server::start().await;
     let (mut first, logged_in) = server.registered("ann").await;
     let mut second = server.client().await;
-    second.send(FromGameClient::Resume { request: REQUEST, token: logged_in.token }).await;
+    second
+        .send(FromGameClient::Resume { request: REQUEST, token: logged_in.token, last: None })
+        .await;
     second.logged_in().await;
     assert_eq!(goodbye(&first.rest().await), &Goodbye::TakenOver);
 

@@ -3,8 +3,8 @@
 use connection_handler::transport::keys::Identity;
 use protocol::{
     Admission, Channel, Enrollment, EnrollmentSecret, FromGameClient, FromLauncher, GamePlayerId,
-    Goodbye, JoinSecret, List, Refusal, Said, ServerChange, ServerEvent, ServerEvents, ServerId,
-    ServerProperty, ServerState, Speaker, Text, ToGameClient, ToLauncher,
+    Goodbye, JoinSecret, List, Refusal, RequestId, Said, ServerChange, ServerEvent, ServerEvents,
+    ServerId, ServerProperty, ServerState, Speaker, Text, ToGameClient, ToLauncher,
 };
 
 use crate::{
@@ -168,25 +168,29 @@ async fn a_player_joins_chats_with_the_game_and_leaves() {
     join(&mut ann, &mut launcher, "ann").await;
 
     let text = Text::lossy("hello in there");
-    let chat =
-        FromGameClient::Chat { request: REQUEST, channel: Channel::Server, text: text.clone() };
-    ann.send(chat.clone()).await;
+    let chat = |request| FromGameClient::Chat {
+        request: RequestId(request),
+        channel: Channel::Server,
+        text: text.clone(),
+    };
+    ann.send(chat(20)).await;
     let say = ToLauncher::Say { server: SERVER, speaker: Text::lossy("ann"), text: text.clone() };
     assert_eq!(launcher.receive().await, say);
     let said = |speaker| {
         ToGameClient::Said(Said { channel: Channel::Server, speaker, text: text.clone() })
     };
     assert_eq!(ann.receive().await, said(Speaker::Account(Text::lossy("ann"))));
+    assert_eq!(ann.receive().await, ToGameClient::Done { request: RequestId(20) });
     let name = Text::lossy("somebody");
     let in_game = FromLauncher::Said { server: SERVER, name: name.clone(), text: text.clone() };
     launcher.send(in_game).await;
     assert_eq!(ann.receive().await, said(Speaker::InGame(name)));
 
-    ann.send(FromGameClient::Leave { request: REQUEST }).await;
-    assert_eq!(ann.receive().await, ToGameClient::Left { request: Some(REQUEST) });
+    ann.send(FromGameClient::Leave { request: RequestId(21) }).await;
+    assert_eq!(ann.receive().await, ToGameClient::Left { request: Some(RequestId(21)) });
     let dismiss = ToLauncher::Dismiss { server: SERVER, player: Text::lossy("ann") };
     assert_eq!(launcher.receive().await, dismiss);
-    ann.send(chat).await;
+    ann.send(chat(22)).await;
     assert_eq!(ann.refused().await, Refusal::NotOnServer);
     server.stop().await;
 }
@@ -200,7 +204,7 @@ async fn a_player_whose_connection_is_lost_is_still_on_the_server() {
     let joined = join(&mut ann, &mut launcher, "ann").await;
     drop(ann);
     let mut ann = server.client().await;
-    ann.send(FromGameClient::Resume { request: REQUEST, token: logged_in.token }).await;
+    ann.send(FromGameClient::Resume { request: REQUEST, token: logged_in.token, last: None }).await;
     assert_eq!(ann.logged_in().await.on_server, Some(joined));
     let mut ann = server.client().await;
     ann.send(log_in("ann", PASSWORD)).await;
@@ -215,21 +219,22 @@ async fn what_the_launcher_refuses_is_refused() {
     launcher.list_server(SERVER, "A server").await;
     let (mut ann, _) = server.registered("ann").await;
     let listed = ann.the_server().await;
-    for (admission, reason) in [
-        (Admission::Full, Refusal::ServerFull),
-        (Admission::NotReady, Refusal::ServerNotReady),
-        (Admission::UnknownServer, Refusal::UnknownServer),
+    let join = |request, server| FromGameClient::Join { request: RequestId(request), server };
+    for (number, admission, reason) in [
+        (1, Admission::Full, Refusal::ServerFull),
+        (2, Admission::NotReady, Refusal::ServerNotReady),
+        (3, Admission::UnknownServer, Refusal::UnknownServer),
     ] {
-        ann.send(FromGameClient::Join { request: REQUEST, server: listed }).await;
+        ann.send(join(number, listed)).await;
         let ToLauncher::Admit { request, .. } = launcher.receive().await else {
             panic!("nobody wants to join");
         };
         launcher.send(FromLauncher::Admitted { request, admission }).await;
         assert_eq!(ann.refused().await, reason);
     }
-    ann.send(FromGameClient::Join { request: REQUEST, server: SERVER }).await;
+    ann.send(join(4, SERVER)).await;
     assert_eq!(ann.refused().await, Refusal::UnknownServer);
-    ann.send(FromGameClient::Join { request: REQUEST, server: listed }).await;
+    ann.send(join(5, listed)).await;
     assert!(matches!(launcher.receive().await, ToLauncher::Admit { .. }));
     drop(launcher);
     assert_eq!(ann.refused().await, Refusal::Unavailable);

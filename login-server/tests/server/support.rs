@@ -200,7 +200,7 @@ impl Client {
         let caller = std::panic::Location::caller();
         async move {
             match self.receive().await {
-                ToGameClient::Refused { request: REQUEST, reason } => reason,
+                ToGameClient::Refused { reason, .. } => reason,
                 other => panic!("{caller}: {other:?}"),
             }
         }

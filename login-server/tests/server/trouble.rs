@@ -6,12 +6,10 @@ use std::{
 };
 
 use login_server::{Config, config::ConfigLimits};
-use protocol::{Channel, FromGameClient, Goodbye, Hello, Refusal, Text, ToGameClient};
+use protocol::{Channel, FromGameClient, Goodbye, Hello, Refusal, RequestId, Text, ToGameClient};
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{
-    Client, PASSWORD, REQUEST, Server, goodbye, greeted, log_in, register, within,
-};
+use crate::support::{Client, PASSWORD, Server, goodbye, greeted, log_in, register, within};
 
 /// Sends bytes as they are.
 async fn send_raw(client: &mut Client, bytes: &[u8]) {
@@ -78,13 +76,9 @@ async fn a_program_of_another_version_is_told_which_side_is_too_old() {
 async fn who_talks_too_much_is_slowed_down_then_sent_away() {
     let server = Server::start().await;
     let (mut ann, _) = server.registered("ann").await;
-    let chat = FromGameClient::Chat {
-        request: REQUEST,
-        channel: Channel::Lobby,
-        text: Text::lossy("spam"),
-    };
-    for _ in 0..700 {
-        ann.send(chat.clone()).await;
+    for request in 0..1300 {
+        let (request, text) = (RequestId(request), Text::lossy("spam"));
+        ann.send(FromGameClient::Chat { request, channel: Channel::Lobby, text }).await;
     }
     let rest = ann.rest().await;
     let said = rest.iter().filter(|m| matches!(m, ToGameClient::Said(_))).count();

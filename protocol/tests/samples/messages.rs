@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use protocol::{
-    Admission, BootId, Channel, EnrollmentSecret, FromGameClient, FromLauncher, GamePlayerId,
-    Goodbye, Hello, JoinSecret, JoinTicket, List, LoggedIn, Password, Reachable, Refusal,
-    RequestId, Said, ServerChange, ServerEvent, ServerEvents, ServerProperty, ServerState,
-    SessionToken, Speaker, ToGameClient, ToLauncher, UnixMillis, Welcome,
+    Admission, BootId, Channel, Continuation, EnrollmentSecret, FromGameClient, FromLauncher,
+    GamePlayerId, Goodbye, Hello, JoinSecret, JoinTicket, LastSeen, List, LoggedIn, Password,
+    Reachable, Refusal, RequestId, Said, ServerChange, ServerEvent, ServerEvents, ServerProperty,
+    ServerState, SessionToken, Speaker, ToGameClient, ToLauncher, UnixMillis, Welcome,
 };
 
 use super::{parts::SERVER, samples, text};
@@ -24,7 +24,12 @@ samples! { FromGameClient {
     }, unicode: FromGameClient::LogIn {
         request: RequestId(300), name: text("Zoë"), password: password("pässwörd"),
     };
-    Resume: FromGameClient::Resume { request: RequestId(3), token: token() };
+    Resume: FromGameClient::Resume { request: RequestId(3), token: token(), last: None },
+        goes_on: FromGameClient::Resume {
+            request: RequestId(3),
+            token: token(),
+            last: Some(LastSeen { boot: BootId(0xfedc_ba98_7654_3210), count: 300 }),
+        };
     LogOut: FromGameClient::LogOut { request: RequestId(4) };
     WatchServers: FromGameClient::WatchServers;
     UnwatchServers: FromGameClient::UnwatchServers;
@@ -38,6 +43,7 @@ samples! { FromGameClient {
     Ping: FromGameClient::Ping { nonce: 8 }, four_bytes: FromGameClient::Ping { nonce: 65_536 },
         eight_bytes: FromGameClient::Ping { nonce: 0x0102_0304_0506_0708 };
     Pong: FromGameClient::Pong { nonce: 9 };
+    Ack: FromGameClient::Ack { seen: 64 };
 } }
 
 samples! { ToGameClient {
@@ -47,7 +53,10 @@ samples! { ToGameClient {
         request: RequestId(2), reason: Refusal::WrongNameOrPassword,
     };
     LoggedIn: ToGameClient::LoggedIn(logged_in()),
-        on_server: ToGameClient::LoggedIn(LoggedIn { on_server: Some(SERVER), ..logged_in() });
+        on_server: ToGameClient::LoggedIn(LoggedIn { on_server: Some(SERVER), ..logged_in() }),
+        goes_on: ToGameClient::LoggedIn(LoggedIn {
+            continues: Some(Continuation { seen: 7, next: 301 }), ..logged_in()
+        });
     LoggedOut: ToGameClient::LoggedOut { request: RequestId(4) };
     Servers: ToGameClient::Servers(servers()),
         none: ToGameClient::Servers(ServerEvents { fresh: true, events: List::default() }),
@@ -70,6 +79,9 @@ samples! { ToGameClient {
     });
     Ping: ToGameClient::Ping { nonce: 10 };
     Pong: ToGameClient::Pong { nonce: 8 };
+    Ack: ToGameClient::Ack { seen: 64 };
+    Queued: ToGameClient::Queued { request: RequestId(2), position: 12 };
+    Done: ToGameClient::Done { request: RequestId(7) };
 } }
 
 samples! { FromLauncher {
@@ -127,6 +139,7 @@ fn logged_in() -> LoggedIn {
         token: token(),
         expires: UnixMillis(1_802_592_000_000),
         on_server: None,
+        continues: None,
     }
 }
 

@@ -12,18 +12,21 @@ use protocol::{ALPN_GAME_CLIENT, FromGameClient, Goodbye, Hello, ToGameClient, W
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::{Semaphore, mpsc, watch},
+    sync::{Semaphore, mpsc, oneshot, watch},
     time::{sleep, timeout},
 };
 
-use super::{Client, Events, MAX_REQUESTS, Shared, driver::Driver};
+use super::{Carried, Client, Events, MAX_REQUESTS, Shared, driver::Driver};
 use crate::{
     ClientConfig, ConnectError, ConnectionLost,
     probe::probe,
     wire::{MessageReader, MessageWriter},
 };
 
-pub(super) async fn connect(config: ClientConfig) -> Result<(Client, Events), ConnectError> {
+pub(super) async fn connect(
+    config: &ClientConfig,
+    carried: Option<Carried>,
+) -> Result<Connected, (ConnectError, Option<Carried>)> {
     let limited = timeout(config.connect_timeout, async {
         let connector = SecureConnector::new(
             config.server.as_str(),
@@ -36,14 +39,27 @@ pub(super) async fn connect(config: ClientConfig) -> Result<(Client, Events), Co
             error = nobody_there(&config.server) => Err(error),
         };
         match connected {
-            Ok(connection) => greet(connection, &config).await,
-            Err(error) => Err(explain(&config, error).await),
+            Ok(connection) => greet(connection, config).await,
+            Err(error) => Err(explain(config, error).await),
         }
     });
     match limited.await {
-        Ok(connected) => connected,
-        Err(_) => Err(ConnectError::TimedOut { server: config.server }),
+        Ok(Ok(greeted)) => Ok(start(greeted, config, carried)),
+        Ok(Err(error)) => Err((error, carried)),
+        Err(_) => Err((ConnectError::TimedOut { server: config.server.clone() }, carried)),
     }
+}
+
+/// A connection, what it says, and what it leaves.
+type Connected = (Client, Events, oneshot::Receiver<Carried>);
+
+/// A connection that was welcomed.
+struct Greeted<R, W> {
+    reader: MessageReader<R>,
+    writer: MessageWriter<W>,
+    welcome: Welcome,
+    remote_addr: SocketAddr,
+    transport: &'static str,
 }
 
 /// Finds out that nobody listens, which over UDP looks the same as a lost packet. Never ends
@@ -78,11 +94,11 @@ async fn explain(config: &ClientConfig, error: io::Error) -> ConnectError {
     }
 }
 
-/// Says hello, and starts the driver when the server has welcomed us.
+/// Says hello, and waits for the welcome.
 async fn greet<R, W>(
     connection: Connection<R, W>,
     config: &ClientConfig,
-) -> Result<(Client, Events), ConnectError>
+) -> Result<Greeted<R, W>, ConnectError>
 where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
@@ -98,7 +114,7 @@ where
     };
     tracing::debug!(%remote_addr, transport, boot = %welcome.boot, "connected");
     reader.welcomed();
-    Ok(start(reader, writer, (welcome, remote_addr, transport), config))
+    Ok(Greeted { reader, writer, welcome, remote_addr, transport })
 }
 
 async fn hello<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
@@ -121,16 +137,12 @@ async fn hello<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     }
 }
 
-fn start<R, W>(
-    reader: MessageReader<R>,
-    writer: MessageWriter<W>,
-    (welcome, remote_addr, transport): (Welcome, SocketAddr, &'static str),
-    config: &ClientConfig,
-) -> (Client, Events)
+fn start<R, W>(greeted: Greeted<R, W>, config: &ClientConfig, carried: Option<Carried>) -> Connected
 where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
+    let Greeted { reader, writer, welcome, remote_addr, transport } = greeted;
     let (commands, commands_rx) = mpsc::channel(MAX_COMMANDS);
     let (events, events_rx) = mpsc::channel(config.max_events.max(1));
     let shared = Arc::new(Shared {
@@ -138,14 +150,21 @@ where
         remote_addr,
         transport,
         request_timeout: config.request_timeout,
-        next_request: AtomicU32::new(fastrand::u32(..)),
+        next_request: carried.as_ref().map_or_else(
+            || Arc::new(AtomicU32::new(fastrand::u32(..))),
+            |carried| carried.next_request.clone(),
+        ),
         slots: Semaphore::new(MAX_REQUESTS),
         joined: watch::Sender::new(None),
         lost: OnceLock::new(),
     });
-    let driver = Driver::new((reader, writer), commands_rx, events, shared.clone(), config);
-    tokio::spawn(driver.run());
-    (Client { commands, shared: shared.clone() }, Events { events: events_rx, shared })
+    let mut driver = Driver::new((reader, writer), commands_rx, events, shared.clone(), config);
+    if let Some(carried) = carried {
+        driver.carry(carried);
+    }
+    let (leave, left) = oneshot::channel();
+    tokio::spawn(driver.run(leave));
+    (Client { commands, shared: shared.clone() }, Events { events: events_rx, shared }, left)
 }
 
 /// Commands that wait for the driver; who has a further one waits too.

@@ -2,14 +2,16 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use protocol::{FromGameClient, Refusal, RequestId, ToGameClient};
+use protocol::{FromGameClient, LoggedIn, Refusal, RequestId, ToGameClient};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Answer, Command, Event, MAX_REQUESTS, Reply, Shared};
+use super::{
+    Answer, Carried, Command, Event, MAX_REQUESTS, Reply, Shared, conversation::Conversation,
+};
 use crate::{
     ClientConfig, ConnectionLost,
     deliver::deliver,
@@ -24,7 +26,12 @@ pub(super) struct Driver<R, W> {
     events: mpsc::Sender<Event>,
     shared: Arc<Shared>,
     requests: HashMap<RequestId, Reply>,
-    pings: HashMap<u64, (Instant, OnPong)>,
+    /// Since the login; before it, what an earlier connection has left.
+    conversation: Option<Conversation>,
+    logged_in: bool,
+    /// To be said after the login.
+    backlog: Vec<Command>,
+    pings: HashMap<u64, (Instant, oneshot::Sender<Duration>)>,
     next_nonce: u64,
     /// Does not fit among the events that wait. Nothing is read meanwhile.
     blocked: Option<Event>,
@@ -34,14 +41,6 @@ pub(super) struct Driver<R, W> {
     ping_interval: Duration,
     silence_timeout: Duration,
     closing: Option<oneshot::Sender<()>>,
-}
-
-/// What the answer to a ping means.
-enum OnPong {
-    /// It took this long.
-    Measured(oneshot::Sender<Duration>),
-    /// The message before it was not refused.
-    Heard(RequestId),
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
@@ -59,6 +58,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
             events,
             shared,
             requests: HashMap::new(),
+            conversation: None,
+            logged_in: false,
+            backlog: Vec::new(),
             pings: HashMap::new(),
             next_nonce: 0,
             blocked: None,
@@ -70,8 +72,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
         }
     }
 
-    /// Serves the connection until it ends, and closes it.
-    pub(super) async fn run(mut self) {
+    /// Takes over what an earlier connection of the session has left.
+    pub(super) fn carry(&mut self, carried: Carried) {
+        let Carried { conversation, requests, commands, .. } = carried;
+        (self.conversation, self.requests, self.backlog) = (conversation, requests, commands);
+    }
+
+    /// Serves the connection until it ends, leaves behind what the next one needs, and closes.
+    pub(super) async fn run(mut self, leave: oneshot::Sender<Carried>) {
         let lost = loop {
             if let Err(lost) = self.step().await {
                 break lost;
@@ -81,11 +89,22 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
         self.shared.lost.get_or_init(|| lost);
         // Nobody is kept waiting for the last bytes but who asked for it.
         self.shared.slots.close();
-        self.requests.clear();
         self.pings.clear();
         self.commands.close();
-        while self.commands.try_recv().is_ok() {}
+        let mut commands = self.backlog;
+        while let Ok(command) = self.commands.try_recv() {
+            if matches!(command, Command::Request { .. } | Command::Tell(_)) {
+                commands.push(command);
+            }
+        }
         drop(self.events);
+        // Without a session nobody takes it, and who waits learns that the connection is lost.
+        let _ = leave.send(Carried {
+            conversation: self.conversation,
+            requests: self.requests,
+            commands,
+            next_request: self.shared.next_request.clone(),
+        });
         // When the other side is gone there is nothing to do about it.
         let _ = timeout(CLOSE_TIMEOUT, self.writer.finish()).await;
         if let Some(reply) = self.closing {
@@ -96,15 +115,25 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
     /// Waits for the next thing to do, and does it.
     async fn step(&mut self) -> Result<(), ConnectionLost> {
         let reading = self.blocked.is_none();
+        let conversation = self.conversation.as_ref().filter(|_| self.logged_in);
+        let ack_at = conversation.and_then(Conversation::ack_at);
+        let has_room = self.writer.has_room() && conversation.is_none_or(Conversation::has_room);
         tokio::select! {
             biased;
             () = sleep_until(self.deadline()), if reading => self.silent(),
             sent = self.writer.transmit(), if self.writer.has_work() => Ok(sent?),
-            command = self.commands.recv(), if self.writer.has_room() => {
+            () = sleep_until(ack_at.unwrap_or(self.heard)), if ack_at.is_some() => {
+                let ack = self.conversation.as_mut().map(Conversation::ack);
+                ack.iter().for_each(|ack| self.writer.queue(ack));
+                Ok(())
+            }
+            command = self.commands.recv(), if has_room => {
                 self.command(command.ok_or(ConnectionLost::Local)?)
             }
             () = deliver(&self.events, &mut self.blocked), if !reading => {
                 self.heard = Instant::now();
+                // Only now: who goes on without this connection must get it again.
+                self.conversation.as_mut().into_iter().for_each(Conversation::received);
                 Ok(())
             }
             message = self.reader.next(), if reading => {
@@ -134,17 +163,12 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
             Command::Request { id, message, reply } => {
                 self.forget_who_waits_no_more();
                 self.requests.insert(id, reply);
-                self.writer.queue(&message);
-                if let FromGameClient::Chat { request, .. } = message {
-                    // It is answered only when refused. The server answers in order, so a pong
-                    // behind it says that it was not.
-                    self.ping(OnPong::Heard(request));
-                }
+                self.say(&message);
             }
-            Command::Tell(message) => self.writer.queue(&message),
+            Command::Tell(message) => self.say(&message),
             Command::Ping { reply } => {
                 self.forget_who_waits_no_more();
-                self.ping(OnPong::Measured(reply));
+                self.ping(reply);
             }
             Command::Close { reply } => {
                 self.closing = Some(reply);
@@ -154,7 +178,30 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
         Ok(())
     }
 
+    /// Says something, and keeps it if the server may have to hear it again.
+    fn say(&mut self, message: &FromGameClient) {
+        if self.logged_in
+            && message.is_counted()
+            && let Some(conversation) = &mut self.conversation
+        {
+            conversation.said(message);
+        }
+        self.writer.queue(message);
+    }
+
     fn message(&mut self, message: ToGameClient) -> Result<(), ConnectionLost> {
+        let counts = self.logged_in && message.is_counted();
+        self.take(message)?;
+        if counts
+            && self.blocked.is_none()
+            && let Some(conversation) = &mut self.conversation
+        {
+            conversation.received();
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, message: ToGameClient) -> Result<(), ConnectionLost> {
         match message {
             ToGameClient::Welcome(_) => Err(ConnectionLost::Invalid("a second welcome".into())),
             ToGameClient::Goodbye(goodbye) => Err(ConnectionLost::Goodbye(goodbye)),
@@ -164,10 +211,12 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
             }
             ToGameClient::LoggedIn(logged_in) => {
                 self.shared.joined.send_replace(logged_in.on_server);
+                self.converse(&logged_in)?;
                 self.answer(logged_in.request, Ok(Answer::LoggedIn(logged_in)));
                 Ok(())
             }
             ToGameClient::LoggedOut { request } => {
+                (self.logged_in, self.conversation) = (false, None);
                 self.shared.joined.send_replace(None);
                 self.answer(request, Ok(Answer::LoggedOut));
                 Ok(())
@@ -189,10 +238,50 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
             ToGameClient::Said(said) => self.event(Event::Said(said)),
             ToGameClient::Ping { nonce } => self.pong(nonce),
             ToGameClient::Pong { nonce } => {
-                self.ponged(nonce);
+                if let Some((sent, reply)) = self.pings.remove(&nonce) {
+                    let _ = reply.send(sent.elapsed());
+                }
+                Ok(())
+            }
+            ToGameClient::Ack { seen } => {
+                let conversation = self.conversation.as_mut().filter(|_| self.logged_in);
+                match conversation.is_none_or(|conversation| conversation.heard(seen)) {
+                    true => Ok(()),
+                    false => Err(ConnectionLost::Invalid("an Ack of what was never said".into())),
+                }
+            }
+            // The login takes longer: its request's own limit holds.
+            ToGameClient::Queued { position, .. } => {
+                tracing::debug!(position, "waiting for a place");
+                Ok(())
+            }
+            ToGameClient::Done { request } => {
+                self.answer(request, Ok(Answer::Done));
                 Ok(())
             }
         }
+    }
+
+    /// Begins the conversation, or goes on with the one an earlier connection has left.
+    fn converse(&mut self, logged_in: &LoggedIn) -> Result<(), ConnectionLost> {
+        self.logged_in = true;
+        match (&mut self.conversation, logged_in.continues) {
+            (Some(conversation), Some(at)) => {
+                let invalid = || ConnectionLost::Invalid("it goes on where nothing was".into());
+                for message in conversation.resume(at).ok_or_else(invalid)? {
+                    self.writer.queue(message);
+                }
+            }
+            _ => {
+                // Whether what waits was done, nobody knows.
+                self.requests.retain(|request, _| *request == logged_in.request);
+                self.conversation = Some(Conversation::new(self.shared.welcome.boot));
+            }
+        }
+        for command in std::mem::take(&mut self.backlog) {
+            self.command(command)?;
+        }
+        Ok(())
     }
 
     fn event(&mut self, event: Event) -> Result<(), ConnectionLost> {
@@ -209,9 +298,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
         }
     }
 
-    fn ping(&mut self, on_pong: OnPong) {
+    fn ping(&mut self, reply: oneshot::Sender<Duration>) {
         let nonce = self.next_nonce();
-        self.pings.insert(nonce, (Instant::now(), on_pong));
+        self.pings.insert(nonce, (Instant::now(), reply));
         self.writer.queue(&FromGameClient::Ping { nonce });
     }
 
@@ -229,25 +318,11 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
         Ok(())
     }
 
-    fn ponged(&mut self, nonce: u64) {
-        match self.pings.remove(&nonce) {
-            Some((sent, OnPong::Measured(reply))) => {
-                let _ = reply.send(sent.elapsed());
-            }
-            Some((_, OnPong::Heard(request))) => self.answer(request, Ok(Answer::Heard)),
-            None => {}
-        }
-    }
-
     /// Keeps the tables from growing with requests that were given up.
     fn forget_who_waits_no_more(&mut self) {
         if self.requests.len() + self.pings.len() >= 2 * MAX_REQUESTS {
             self.requests.retain(|_, reply| !reply.is_closed());
-            let requests = &self.requests;
-            self.pings.retain(|_, (_, on_pong)| match on_pong {
-                OnPong::Measured(reply) => !reply.is_closed(),
-                OnPong::Heard(request) => requests.contains_key(request),
-            });
+            self.pings.retain(|_, (_, reply)| !reply.is_closed());
         }
     }
 }

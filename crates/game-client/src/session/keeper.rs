@@ -5,14 +5,14 @@ use std::{pin::Pin, time::Duration};
 
 use protocol::{Goodbye, JoinTicket, Refusal, ServerId, SessionToken};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::{Instant, sleep},
 };
 
 use super::{SessionEvent, State, Wish};
 use crate::{
     Client, ClientConfig, ConnectError, ConnectionLost, Event, Events, RequestError, SessionEnd,
-    backoff::Backoff, deliver::deliver,
+    backoff::Backoff, client::Carried, deliver::deliver,
 };
 
 /// What a session is to be, and who hears of it.
@@ -23,8 +23,18 @@ pub(super) struct Keeper {
     events: mpsc::Sender<SessionEvent>,
     state: watch::Sender<State>,
     watching: bool,
+    /// The login server knows that in this conversation.
+    watch_told: bool,
     /// The game server to be on, while the login server does not know that we are.
     rejoin: Option<ServerId>,
+}
+
+/// One connection of the session.
+pub(super) struct Connection {
+    pub(super) client: Client,
+    pub(super) events: Events,
+    /// What it leaves to the next one.
+    pub(super) left: oneshot::Receiver<Carried>,
 }
 
 /// What one connection leaves behind.
@@ -44,34 +54,55 @@ impl Keeper {
         events: mpsc::Sender<SessionEvent>,
         state: watch::Sender<State>,
     ) -> Self {
-        Self { config, token, wishes, events, state, watching: false, rejoin: None }
+        Self {
+            config,
+            token,
+            wishes,
+            events,
+            state,
+            watching: false,
+            watch_told: false,
+            rejoin: None,
+        }
     }
 
     /// Keeps the session until it is over for good.
-    pub(super) async fn run(mut self, client: Client, events: Events) {
-        let end = self.keep(client, events).await;
+    pub(super) async fn run(mut self, connection: Connection) {
+        let end = self.keep(connection).await;
         tracing::debug!(reason = %end, "session ended");
         // Before `events` goes, and with it the last word to who listens.
         self.state.send_replace(State::Ended(end));
     }
 
-    async fn keep(&mut self, mut client: Client, mut events: Events) -> SessionEnd {
+    async fn keep(&mut self, mut connection: Connection) -> SessionEnd {
         loop {
+            let Connection { client, events, left } = connection;
             let lost = match self.serve(&client, events).await {
                 Left::Lost(lost) => lost,
                 Left::Ended(end) => return end,
             };
-            self.rejoin = client.joined().or(self.rejoin);
+            let rejoining = self.rejoin;
+            self.rejoin = client.joined().or(rejoining);
             drop(client);
             self.state.send_replace(State::Connecting { joined: self.rejoin });
             tracing::debug!(reason = %lost, "connection lost");
             let mut told = Some(SessionEvent::ConnectionLost(lost.clone()));
-            (client, events) = match self.reconnect(&lost, &mut told).await {
+            // It comes at once: a connection leaves it before it tells anybody that it is lost.
+            let carried = left.await.ok();
+            let continues;
+            (connection, continues) = match self.reconnect(&lost, carried, &mut told).await {
                 Ok(connected) => connected,
                 Err(end) => return end,
             };
+            let client = connection.client.clone();
+            if !continues {
+                self.watch_told = false;
+            } else if client.joined().is_none() {
+                // It is known that we are on none: who is not on the way to one is not sent there.
+                self.rejoin = rejoining;
+            }
             let rejoining = client.joined().is_none() && self.rejoin.is_some();
-            self.state.send_replace(State::Connected { client: client.clone(), rejoining });
+            self.state.send_replace(State::Connected { client, rejoining });
             for event in told.into_iter().chain([SessionEvent::Reconnected]) {
                 if let Err(end) = self.tell(event).await {
                     return end;
@@ -80,15 +111,11 @@ impl Keeper {
         }
     }
 
-    /// Serves one connection until it is lost.
+    /// Serves one connection until it is lost, and everything it has brought is taken.
     async fn serve(&mut self, client: &Client, mut events: Events) -> Left {
         let mut rejoining = self.rejoining(client);
         let mut blocked = None;
-        if self.watching
-            && let Err(RequestError::ConnectionLost(lost)) = client.watch_servers().await
-        {
-            return left(lost);
-        }
+        self.watch(client).await;
         loop {
             let reading = blocked.is_none();
             tokio::select! {
@@ -103,10 +130,8 @@ impl Keeper {
                         let _ = done.send(());
                     }
                     Some(Wish::WatchServers) => {
-                        self.watching = true;
-                        if let Err(RequestError::ConnectionLost(lost)) = client.watch_servers().await {
-                            return left(lost);
-                        }
+                        (self.watching, self.watch_told) = (true, false);
+                        self.watch(client).await;
                     }
                 },
                 () = deliver(&self.events, &mut blocked), if !reading => {}
@@ -127,6 +152,13 @@ impl Keeper {
         }
     }
 
+    /// Asks for the list of servers. When the connection is lost meanwhile, its events tell.
+    async fn watch(&mut self, client: &Client) {
+        if self.watching && !self.watch_told {
+            self.watch_told = client.watch_servers().await.is_ok();
+        }
+    }
+
     /// The work of being on the game server again, if we were on one.
     fn rejoining(&mut self, client: &Client) -> Option<Rejoining> {
         if client.joined().is_some() {
@@ -140,13 +172,14 @@ impl Keeper {
     async fn reconnect(
         &mut self,
         lost: &ConnectionLost,
+        mut carried: Option<Carried>,
         told: &mut Option<SessionEvent>,
-    ) -> Result<(Client, Events), SessionEnd> {
+    ) -> Result<(Connection, bool), SessionEnd> {
         let mut backoff = Backoff::new();
         let mut pause = backoff.pause_at_least(asked_by(lost));
         loop {
             self.wait(pause, told).await?;
-            let attempt = resume(self.config.clone(), self.token.clone());
+            let attempt = resume(self.config.clone(), self.token.clone(), carried.take());
             tokio::pin!(attempt);
             let failure = loop {
                 tokio::select! {
@@ -154,7 +187,10 @@ impl Keeper {
                     wish = self.wishes.recv() => self.grant(wish)?,
                     connected = &mut attempt => match connected {
                         Ok(connected) => return Ok(connected),
-                        Err(failure) => break failure,
+                        Err((failure, back)) => {
+                            carried = back;
+                            break failure;
+                        }
                     },
                 }
             };
@@ -208,7 +244,7 @@ impl Keeper {
                 Ok(())
             }
             Some(Wish::WatchServers) => {
-                self.watching = true;
+                (self.watching, self.watch_told) = (true, false);
                 Ok(())
             }
         }
@@ -230,23 +266,40 @@ enum Failure {
     Over(SessionEnd),
 }
 
-async fn resume(config: ClientConfig, token: SessionToken) -> Result<(Client, Events), Failure> {
-    let (client, events) = Client::connect(config).await.map_err(|error| match error {
-        ConnectError::Lost { source, .. } => after(source),
-        error if error.is_final() => Failure::Over(SessionEnd::Connect(error)),
-        _ => Failure::Again(None),
+/// Connects, and goes on where `carried` says. Says whether the login server does too. After a
+/// failure `carried` comes back.
+async fn resume(
+    config: ClientConfig,
+    token: SessionToken,
+    carried: Option<Carried>,
+) -> Result<(Connection, bool), (Failure, Option<Carried>)> {
+    let last = carried.as_ref().and_then(Carried::last);
+    let connected = Client::connect_carrying(&config, carried).await;
+    let (client, events, left) = connected.map_err(|(error, carried)| {
+        let failure = match error {
+            ConnectError::Lost { source, .. } => after(source),
+            error if error.is_final() => Failure::Over(SessionEnd::Connect(error)),
+            _ => Failure::Again(None),
+        };
+        (failure, carried)
     })?;
-    match client.resume(token).await {
-        Ok(_) => Ok((client, events)),
+    let failure = match client.resume_from(token, last).await {
+        Ok(logged_in) => {
+            let continues = logged_in.continues.is_some();
+            return Ok((Connection { client, events, left }, continues));
+        }
         Err(RequestError::Refused(Refusal::Busy { retry_after_ms })) => {
-            Err(Failure::Again(Some(Duration::from_millis(retry_after_ms.into()))))
+            Failure::Again(Some(Duration::from_millis(retry_after_ms.into())))
         }
         Err(RequestError::Refused(Refusal::Unavailable) | RequestError::Timeout) => {
-            Err(Failure::Again(None))
+            Failure::Again(None)
         }
-        Err(RequestError::Refused(refusal)) => Err(Failure::Over(SessionEnd::Refused(refusal))),
-        Err(RequestError::ConnectionLost(lost)) => Err(after(lost)),
-    }
+        Err(RequestError::Refused(refusal)) => Failure::Over(SessionEnd::Refused(refusal)),
+        Err(RequestError::ConnectionLost(lost)) => after(lost),
+    };
+    // Its last handle ends it.
+    drop((client, events));
+    Err((failure, left.await.ok()))
 }
 
 fn after(lost: ConnectionLost) -> Failure {

@@ -301,7 +301,7 @@ impl Visitor {
                     _ => refused(request, Refusal::WrongNameOrPassword),
                 }
             }
-            FromGameClient::Resume { request, token } => {
+            FromGameClient::Resume { request, token, .. } => {
                 let Some(session) = state.sessions.get_mut(&token.0) else {
                     return refused(request, Refusal::SessionEnded);
                 };
@@ -341,10 +341,15 @@ impl Visitor {
                     return refused(request, Refusal::NotOnServer);
                 }
                 let speaker = Speaker::Account(session.name.clone());
-                vec![ToGameClient::Said(Said { channel, speaker, text })]
+                vec![
+                    ToGameClient::Said(Said { channel, speaker, text }),
+                    ToGameClient::Done { request },
+                ]
             }
             FromGameClient::Ping { nonce } => vec![ToGameClient::Pong { nonce }],
-            FromGameClient::Pong { .. } | FromGameClient::UnwatchServers => vec![],
+            FromGameClient::Pong { .. }
+            | FromGameClient::Ack { .. }
+            | FromGameClient::UnwatchServers => vec![],
         }
     }
 
@@ -384,7 +389,10 @@ fn flood_message() -> ToGameClient {
 
 fn logged_in(request: RequestId, session: &Session, token: SessionToken) -> ToGameClient {
     let (name, on_server) = (session.name.clone(), session.joined);
-    ToGameClient::LoggedIn(LoggedIn { request, name, token, expires: UnixMillis(1), on_server })
+    let expires = UnixMillis(1);
+    // It keeps nothing: every conversation begins anew.
+    let continues = None;
+    ToGameClient::LoggedIn(LoggedIn { request, name, token, expires, on_server, continues })
 }
 
 fn servers() -> ToGameClient {

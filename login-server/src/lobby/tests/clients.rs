@@ -27,13 +27,21 @@ fn every_message_has_an_answer_in_every_state() {
             FromGameClient::Leave { request: REQUEST },
             [v, no, no, "refused NotOnServer", "launcher Dismiss, client Left"],
         ),
-        (chat(Channel::Lobby), [v, no, no, "clients Said", "clients Said"]),
-        (chat(Channel::Server), [v, no, no, "refused NotOnServer", "clients Said, launcher Say"]),
+        (
+            chat(Channel::Lobby),
+            [v, no, no, "clients Said, client Done", "clients Said, client Done"],
+        ),
+        (
+            chat(Channel::Server),
+            [v, no, no, "refused NotOnServer", "clients Said, launcher Say, client Done"],
+        ),
         (
             FromGameClient::Ping { nonce: 1 },
             [v, "client Pong", "client Pong", "client Pong", "client Pong"],
         ),
         (FromGameClient::Pong { nonce: 1 }, [v, "", "", "", ""]),
+        (FromGameClient::Ack { seen: 0 }, [v, "", "", "", ""]),
+        (FromGameClient::Ack { seen: u64::MAX }, [v, "", "", v, v]),
     ];
     for (message, expected) in table {
         for (state, expected) in expected.into_iter().enumerate() {
@@ -125,16 +133,14 @@ fn who_answers_no_ping_is_gone_and_who_says_anything_is_not() {
 
 #[test]
 fn a_session_keeps_its_place_for_a_minute_in_the_lobby() {
-    for (seconds, watching) in [(59, true), (61, false)] {
+    for (seconds, kept) in [(59, true), (61, false)] {
         let mut bench = Bench::new();
         let link = bench.logged_in(1);
-        bench.says(link, FromGameClient::WatchServers);
         bench.gone(link);
         bench.pass(Duration::from_secs(seconds));
         let link = bench.greeted();
-        let asked = bench.says(link, resume());
-        let effects = summary(&bench.answer(&asked, session(1)));
-        assert_eq!(effects.ends_with("client Servers"), watching, "{effects} after {seconds} s");
+        let effects = bench.resumes(link, 1, 0);
+        assert_eq!(continues(&effects).is_some(), kept, "{effects:?} after {seconds} s");
     }
 }
 
@@ -163,8 +169,8 @@ fn a_session_keeps_its_place_on_a_server_for_five_minutes() {
 }
 
 #[test]
-fn a_password_begins_anew_and_a_token_goes_on_watching() {
-    for (message, watching) in [(log_in(), false), (resume(), true)] {
+fn the_newer_connection_of_an_account_takes_over() {
+    for message in [log_in(), resume()] {
         let mut bench = Bench::new();
         let old = bench.logged_in(1);
         bench.says(old, FromGameClient::WatchServers);
@@ -172,21 +178,11 @@ fn a_password_begins_anew_and_a_token_goes_on_watching() {
         let asked = bench.says(new, message);
         let effects = bench.answer(&asked, session(1));
         assert_eq!(effects.first(), Some(&Effect::Goodbye(old, Goodbye::TakenOver)));
-        assert_eq!(summary(&effects).ends_with("client Servers"), watching);
+        assert!(summary(&effects).ends_with("client LoggedIn"), "it watches nothing yet");
         assert_eq!(bench.gone(old), []);
-        let chat = FromGameClient::Leave { request: REQUEST };
-        assert_eq!(summary(&bench.says(new, chat)), "refused NotOnServer");
+        let leave = FromGameClient::Leave { request: REQUEST };
+        assert_eq!(summary(&bench.says(new, leave)), "refused NotOnServer");
     }
-}
-
-#[test]
-fn the_list_wanted_before_the_login_comes_with_it() {
-    let mut bench = Bench::new();
-    let link = bench.greeted();
-    bench.says(link, FromGameClient::WatchServers);
-    let asked = bench.says(link, log_in());
-    let effects = bench.answer(&asked, session(1));
-    assert_eq!(summary(&effects), "trust, client LoggedIn, client Servers");
 }
 
 #[test]
@@ -205,11 +201,12 @@ fn logging_out_leaves_the_server_and_lets_log_in_again() {
 fn so_many_requests_of_one_client_wait_and_no_more() {
     let mut bench = Bench::new();
     let link = bench.logged_in(1);
-    let log_out = FromGameClient::LogOut { request: REQUEST };
-    for _ in 0..4 {
-        assert_eq!(summary(&bench.says(link, log_out.clone())), "ask LogOut");
+    let log_out = |request| FromGameClient::LogOut { request: RequestId(request) };
+    for request in 0..4 {
+        assert_eq!(summary(&bench.says(link, log_out(request))), "ask LogOut");
     }
-    assert_eq!(summary(&bench.says(link, log_out)), "refused Busy");
+    assert_eq!(summary(&bench.says(link, log_out(3))), "", "it waits already");
+    assert_eq!(summary(&bench.says(link, log_out(4))), "refused Busy");
 }
 
 #[test]
@@ -223,18 +220,6 @@ fn accounts_from_one_network_are_counted_unless_they_came_to_nothing() {
     let other = bench.greeted();
     assert_eq!(summary(&bench.says(other, register())), "refused Busy");
     assert_eq!(summary(&bench.says(other, log_in())), "ask LogIn");
-}
-
-#[test]
-fn there_is_room_for_so_many_sessions() {
-    let mut bench = Bench::with(Limits { sessions: 1, ..Default::default() });
-    bench.logged_in(1);
-    let link = bench.greeted();
-    let asked = bench.says(link, log_in());
-    assert_eq!(summary(&bench.answer(&asked, session(2))), "refused Busy");
-    let asked = bench.says(link, log_in());
-    let again = summary(&bench.answer(&asked, session(1)));
-    assert_eq!(again, "goodbye TakenOver, trust, client LoggedIn");
 }
 
 #[test]

@@ -1,15 +1,19 @@
 //! What the lobby does, seen from outside: events in, effects out.
 
 mod clients;
+mod conversations;
 mod launchers;
+mod queue;
 mod simulation;
+mod streams;
 
 use std::{net::IpAddr, time::Duration};
 
 use protocol::{
-    Admission, BootId, EnrollmentSecret, FromGameClient, FromLauncher, Hello, JoinSecret, List,
-    Password, Reachable, RequestId, ServerChange, ServerEvent, ServerEvents, ServerId,
-    ServerProperty, ServerState, SessionToken, Text, ToGameClient, ToLauncher, UnixMillis,
+    Admission, BootId, Continuation, EnrollmentSecret, FromGameClient, FromLauncher, Hello,
+    JoinSecret, LastSeen, List, Password, Reachable, RequestId, ServerChange, ServerEvent,
+    ServerEvents, ServerId, ServerProperty, ServerState, SessionToken, Text, ToGameClient,
+    ToLauncher, UnixMillis,
 };
 
 use super::{
@@ -85,8 +89,23 @@ impl Bench {
         link
     }
 
+    /// Lets a client say something, that has heard everything that was said to it before.
     fn says(&mut self, link: LinkId, message: FromGameClient) -> Vec<Effect> {
+        if let Some(id) = self.lobby.session_of(link)
+            && let Some(session) = self.lobby.sessions.get_mut(&id)
+        {
+            let all = session.stream.count();
+            session.stream.heard(all).unwrap();
+        }
         self.apply(Event::FromClient { link, message })
+    }
+
+    /// Goes on with the session of account `id`, of which a client has heard `count` messages.
+    fn resumes(&mut self, link: LinkId, id: u64, count: u64) -> Vec<Effect> {
+        let last = Some(LastSeen { boot: BootId(1), count });
+        let token = SessionToken([id as u8; 32]);
+        let asked = self.says(link, FromGameClient::Resume { request: REQUEST, token, last });
+        self.answer(&asked, session(id))
     }
 
     /// Answers the one query in `asked`.
@@ -163,6 +182,14 @@ fn variant(value: &impl std::fmt::Debug) -> String {
     text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
 }
 
+/// Where a conversation goes on, if it does.
+fn continues(effects: &[Effect]) -> Option<Continuation> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::ToClient(_, ToGameClient::LoggedIn(logged_in)) => logged_in.continues,
+        _ => None,
+    })
+}
+
 fn ticket(effects: &[Effect]) -> Ticket {
     let asked = effects.iter().find_map(|effect| match effect {
         Effect::Ask(ticket, _) => Some(*ticket),
@@ -203,7 +230,7 @@ fn register() -> FromGameClient {
 }
 
 fn resume() -> FromGameClient {
-    FromGameClient::Resume { request: REQUEST, token: SessionToken([1; 32]) }
+    FromGameClient::Resume { request: REQUEST, token: SessionToken([1; 32]), last: None }
 }
 
 /// Has [`SERVER`] of launcher 1 joined.

@@ -6,7 +6,11 @@ use fastrand::Rng;
 use protocol::{Channel, GamePlayerId, Goodbye, Refusal};
 
 use super::*;
-use crate::lobby::{View, clients::ClientState, sessions::Presence};
+use crate::lobby::{
+    View,
+    clients::ClientState,
+    sessions::{Asker, Presence},
+};
 
 #[test]
 fn nothing_that_happens_breaks_the_lobby() {
@@ -165,48 +169,26 @@ impl World {
         let Some(client) = self.clients.get_mut(&link) else {
             panic!("{message:?} to a client that is gone");
         };
-        let answered = match message {
-            ToGameClient::Refused { request, .. } | ToGameClient::LoggedOut { request } => {
-                Some(*request)
-            }
-            ToGameClient::LoggedIn(logged_in) => Some(logged_in.request),
-            ToGameClient::Joined(ticket) => Some(ticket.request),
-            ToGameClient::Left { request } => *request,
-            ToGameClient::Servers(list) => {
-                client.hear_list(list);
-                None
-            }
-            _ => None,
-        };
+        if let ToGameClient::Servers(list) = message {
+            client.hear_list(list);
+        }
+        let answered = message.answers();
         if let Some(request) = answered {
             assert!(client.unanswered.remove(&request.0), "a second answer to {request:?}");
         }
     }
 
     fn client_says(&mut self, link: LinkId, message: FromGameClient) {
-        let request = match &message {
-            FromGameClient::Register { request, .. }
-            | FromGameClient::LogIn { request, .. }
-            | FromGameClient::Resume { request, .. }
-            | FromGameClient::LogOut { request }
-            | FromGameClient::Join { request, .. }
-            | FromGameClient::Leave { request }
-            | FromGameClient::Chat { request, .. } => Some(*request),
-            _ => None,
-        };
+        let request = message.request();
         if let (Some(client), Some(request)) = (self.clients.get_mut(&link), request) {
             client.unanswered.insert(request.0);
         }
-        let chat = matches!(message, FromGameClient::Chat { .. });
         let unwatch = matches!(message, FromGameClient::UnwatchServers);
         self.apply(Event::FromClient { link, message });
-        if let Some(client) = self.clients.get_mut(&link) {
-            if let Some(request) = request.filter(|_| chat) {
-                client.unanswered.remove(&request.0);
-            }
-            if unwatch {
-                client.list = None;
-            }
+        if let Some(client) = self.clients.get_mut(&link)
+            && unwatch
+        {
+            client.list = None;
         }
     }
 
@@ -224,7 +206,7 @@ impl World {
         match self.rng.u32(..24) {
             0 => FromGameClient::Register { request, name, password },
             1..4 => FromGameClient::LogIn { request, name, password },
-            4..7 => FromGameClient::Resume { request, token: SessionToken([1; 32]) },
+            4..7 => FromGameClient::Resume { request, token: SessionToken([1; 32]), last: None },
             7 if self.rng.bool() => FromGameClient::LogOut { request },
             8..11 => FromGameClient::WatchServers,
             11 => FromGameClient::UnwatchServers,
@@ -364,7 +346,7 @@ impl World {
 
     /// Whether a launcher should wait for an answer of the store.
     fn waits(&self, link: LinkId) -> bool {
-        self.bench.lobby.waiting.of(link) > 0
+        self.bench.lobby.waiting.of(Asker::Link(link)) > 0
     }
 
     fn any_client(&mut self) -> Option<LinkId> {
@@ -421,12 +403,13 @@ impl World {
         }
         for (link, client) in &lobby.clients {
             assert!(self.clients.contains_key(link), "{when}");
-            if let ClientState::LoggedIn { session, .. } = client.state {
+            if let ClientState::LoggedIn { session } = client.state {
                 assert_eq!(lobby.sessions[&session].link(), Some(*link), "{when}");
             }
         }
         assert!(lobby.enrolled.values().all(|link| lobby.launchers.contains_key(link)), "{when}");
-        for link in lobby.watchers() {
+        for id in lobby.watchers() {
+            let Some(link) = lobby.sessions[&id].link() else { continue };
             let seen = self.clients[&link].list.as_ref();
             let seen = seen.unwrap_or_else(|| panic!("{when}: {link:?} was told no list"));
             assert_eq!(seen.len(), lobby.servers.iter().count(), "{when}");
