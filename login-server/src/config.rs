@@ -5,10 +5,12 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use accounts::{DatabaseUrl, Retention};
 use clap::{Args, ValueEnum};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// How a login server runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,6 +30,12 @@ pub struct Config {
     pub log: String,
     /// How much of what.
     pub limits: ConfigLimits,
+    /// Where accounts and everything else durable are.
+    pub database: ConfigDatabase,
+    /// What nobody may be called.
+    pub names: ConfigNames,
+    /// How long what is remembered.
+    pub retention: ConfigRetention,
     /// Say what is printed as JSON. Not part of a file.
     #[serde(skip)]
     pub json: bool,
@@ -43,6 +51,36 @@ pub struct ConfigLimits {
     pub max_connections: NonZeroUsize,
     /// Connections of one kind open at the same time from one address (IPv4 /32, IPv6 /64).
     pub max_connections_per_ip: NonZeroUsize,
+}
+
+/// Where accounts and everything else durable are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConfigDatabase {
+    /// `sqlite:FILE`, from the data directory on, or `postgres://USER@HOST/DATABASE`. Printed
+    /// without its password, which is better kept in `~/.pgpass` or `PGPASSWORD`.
+    #[serde(serialize_with = "as_shown", deserialize_with = "from_text")]
+    pub url: DatabaseUrl,
+}
+
+/// What nobody may be called, in whatever spelling.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConfigNames {
+    /// Names nobody may register, beside `admin` and the like.
+    pub reserved: Vec<String>,
+    /// Words that may stand in no name.
+    pub banned: Vec<String>,
+}
+
+/// How long what is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConfigRetention {
+    /// Days after which addresses in the audit log and networks of sessions are forgotten.
+    pub address_days: u16,
+    /// Days after which guests who do not come back are forgotten.
+    pub guest_days: u16,
 }
 
 /// How log lines look.
@@ -81,6 +119,16 @@ pub struct Settings {
     /// [default: info].
     #[arg(long, global = true, value_name = "FILTER", env = "GATEHOUSE_LOGIN_LOG")]
     pub log: Option<String>,
+    /// Where accounts are: sqlite:FILE or postgres://USER@HOST/DATABASE
+    /// [default: sqlite:accounts.db in the data directory].
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "GATEHOUSE_LOGIN_DATABASE",
+        hide_env_values = true
+    )]
+    pub database: Option<DatabaseUrl>,
     /// Print JSON, an object a line.
     #[arg(long, global = true)]
     pub json: bool,
@@ -120,6 +168,9 @@ impl Default for Config {
             log_format: LogFormat::Text,
             log: "info".into(),
             limits: ConfigLimits::default(),
+            database: ConfigDatabase::default(),
+            names: ConfigNames::default(),
+            retention: ConfigRetention::default(),
             json: false,
         }
     }
@@ -133,6 +184,37 @@ impl Default for ConfigLimits {
             max_connections_per_ip: const { NonZeroUsize::new(100).expect("is not zero") },
         }
     }
+}
+
+impl Default for ConfigDatabase {
+    fn default() -> Self {
+        Self { url: DatabaseUrl::sqlite("accounts.db") }
+    }
+}
+
+impl Default for ConfigRetention {
+    fn default() -> Self {
+        Self { address_days: 30, guest_days: 30 }
+    }
+}
+
+impl From<ConfigRetention> for Retention {
+    fn from(config: ConfigRetention) -> Self {
+        let days = |days: u16| Duration::from_secs(u64::from(days) * 24 * 3600);
+        Self {
+            addresses: days(config.address_days),
+            guests: days(config.guest_days),
+            ..Self::default()
+        }
+    }
+}
+
+fn as_shown<S: Serializer>(url: &DatabaseUrl, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(url)
+}
+
+fn from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DatabaseUrl, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
 }
 
 impl Config {
@@ -156,6 +238,12 @@ impl Config {
             log_format: settings.log_format.or(file.log_format).unwrap_or_default(),
             log: settings.log.or(rust_log).or(file.log).unwrap_or(default.log),
             limits: file.limits,
+            database: match settings.database {
+                Some(url) => ConfigDatabase { url },
+                None => file.database,
+            },
+            names: file.names,
+            retention: file.retention,
             json: settings.json,
         })
     }
@@ -172,6 +260,12 @@ struct ConfigFile {
     log: Option<String>,
     #[serde(default)]
     limits: ConfigLimits,
+    #[serde(default)]
+    database: ConfigDatabase,
+    #[serde(default)]
+    names: ConfigNames,
+    #[serde(default)]
+    retention: ConfigRetention,
 }
 
 impl ConfigFile {
@@ -234,6 +328,10 @@ mod tests {
     fn an_error_has_the_line_and_the_nearest_key() {
         let cases = [
             ("\nlisen = \"[::]:1\"", "2: unknown key `lisen`: did you mean `listen`?"),
+            (
+                "[database]\nurl = \"mysql://user:secret@h/d\"",
+                "2: a database is sqlite:PATH or postgres://USER@HOST/DATABASE",
+            ),
             (
                 "[limits]\nregistration_per_hour = 1",
                 "2: unknown key `registration_per_hour`: did you mean `registrations_per_hour`?",

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use accounts::{
-    EnrollmentSecret, LauncherName, NameError, RandomError, Revoked, SecretKey, SqliteStore, Store,
+    Author, EnrollmentSecret, LauncherName, NameError, RandomError, Revoked, SecretKey, Store,
     StoreError,
 };
 use protocol::{Enrollment, Text, UnixMillis};
@@ -13,7 +13,7 @@ use crate::{lobby::LauncherKey, store::now};
 /// Invites launchers, lists them, and withdraws their enrolment.
 #[derive(Clone, Debug)]
 pub(crate) struct Launchers {
-    pub(crate) store: SqliteStore,
+    pub(crate) store: Store,
     pub(crate) secret_key: SecretKey,
     /// `HOST:PORT` where launchers find us, if that is known.
     pub(crate) address: Option<String>,
@@ -74,7 +74,7 @@ impl Launchers {
         }
         let (hash, now) = (self.secret_key.hash_enrollment(&secret), now());
         let expires = now.saturating_add(INVITATION_LIFETIME);
-        self.store.invite_launcher(&name, &hash, expires, now).await?;
+        self.store.invite_launcher(&name, &hash, expires, &Author::Console, now).await?;
         Ok(Invitation { enrollment, expires: UnixMillis(expires.as_millis()) })
     }
 
@@ -92,7 +92,7 @@ impl Launchers {
     /// there was only an invitation.
     pub(crate) async fn revoke(&self, name: &str) -> Result<Option<LauncherKey>, LauncherError> {
         let name = LauncherName::parse(name)?;
-        match self.store.revoke_launcher(&name).await? {
+        match self.store.revoke_launcher(&name, &Author::Console, now()).await? {
             Revoked::Nothing => Err(LauncherError::Unknown),
             Revoked::Invitation => Ok(None),
             Revoked::Launcher(key) => Ok(Some(LauncherKey(key))),

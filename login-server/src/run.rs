@@ -1,8 +1,8 @@
 //! From a configuration to a server that runs, and back to nothing.
 
-use std::{io, net::SocketAddr, path::Path, time::Duration};
+use std::{io, net::SocketAddr, path::Path, sync::Mutex, time::Duration};
 
-use accounts::{HashQueue, HashQueueConfig, SecretKey, SqliteStore};
+use accounts::{HashQueue, HashQueueConfig, Lockout, LockoutRules, NameRules, SecretKey, Store};
 use actix::{Actor, Addr};
 use anyhow::Context as _;
 use connection_handler::{
@@ -46,7 +46,7 @@ pub struct CentralActorEnded;
 /// fails later.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     let dir = DataDir::lock(&config.data_dir)?;
-    let Foundation { identity, secret_key, store } = Foundation::open(dir.path()).await?;
+    let Foundation { identity, secret_key, store } = Foundation::open(&config, dir.path()).await?;
     let port_config = SecurePortConfig {
         max_connections: config.limits.max_connections.get(),
         max_connections_per_ip: config.limits.max_connections_per_ip.get(),
@@ -63,7 +63,15 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
         address: config.public_address.clone().or_else(|| default_address(addr)),
         pin: *identity.fingerprint().as_bytes(),
     };
-    let accounts = Accounts { store: store.clone(), hashes, secret_key, launchers };
+    let accounts = Accounts {
+        store: store.clone(),
+        hashes,
+        secret_key,
+        launchers,
+        name_rules: NameRules::new(&config.names.reserved, &config.names.banned).into(),
+        retention: config.retention.into(),
+        lockout: Mutex::new(Lockout::new(LockoutRules::default())).into(),
+    };
     let _sweeper = Task(actix::spawn(accounts.clone().sweep()).abort_handle());
 
     let limits = Limits {
@@ -113,20 +121,21 @@ async fn wanted_end(
     }
 }
 
-/// What is in the data directory, and has to be there before anything else.
+/// What is durable, and has to be there before anything else.
 pub(crate) struct Foundation {
     pub(crate) identity: Identity,
     pub(crate) secret_key: SecretKey,
-    pub(crate) store: SqliteStore,
+    pub(crate) store: Store,
 }
 
 impl Foundation {
     /// Reads it, or makes it.
-    pub(crate) async fn open(dir: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn open(config: &Config, dir: &Path) -> anyhow::Result<Self> {
         let identity =
             Identity::load_or_create(dir, "login-server").context("no certificate and key")?;
         let secret_key = SecretKey::load_or_create(&dir.join("session.key"))?;
-        let store = SqliteStore::open(&dir.join("accounts.db")).await.context("no accounts")?;
+        let url = config.database.url.clone().in_directory(dir);
+        let store = Store::open(&url).await.with_context(|| format!("no accounts in {url}"))?;
         Ok(Self { identity, secret_key, store })
     }
 }

@@ -1,10 +1,15 @@
 //! What only the store knows: slow, and therefore never done by the central actor.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
 
 use accounts::{
-    AccountId, AccountName, CreateAccountError, EnrollError, EnrollmentSecret, HashError,
-    HashQueue, Origin, Password, SecretKey, SessionToken, SqliteStore, Store, StoreError,
+    Account, AccountId, AccountName, CreateAccountError, EnrollError, EnrollmentSecret, HashError,
+    HashQueue, LockedOut, Lockout, NameRules, NewSession, Origin, Password, PasswordHash, Prefix,
+    Retention, SanctionKind, SecretKey, SessionToken, Store, StoreError, Verified,
 };
 use protocol::{Refusal, Text, UnixMillis};
 
@@ -18,10 +23,14 @@ use crate::{
 /// A handle: cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Accounts {
-    pub(crate) store: SqliteStore,
+    pub(crate) store: Store,
     pub(crate) hashes: HashQueue,
     pub(crate) secret_key: SecretKey,
     pub(crate) launchers: Launchers,
+    pub(crate) name_rules: Arc<NameRules>,
+    pub(crate) retention: Retention,
+    /// Locked for moments only, and by nobody who waits for anything.
+    pub(crate) lockout: Arc<Mutex<Lockout>>,
 }
 
 impl Accounts {
@@ -33,13 +42,12 @@ impl Accounts {
         }
     }
 
-    /// Forgets, for ever, sessions that have ended.
+    /// Forgets, for ever, what has lasted long enough: sessions, guests, addresses.
     pub(crate) async fn sweep(self) {
         loop {
-            match self.store.remove_expired_sessions(now()).await {
-                Ok(0) => {}
-                Ok(sessions) => tracing::debug!(sessions, "expired sessions removed"),
-                Err(error) => tracing::warn!(%error, "expired sessions could not be removed"),
+            match self.store.sweep(&self.retention, now()).await {
+                Ok(swept) => tracing::debug!(?swept, "what is over was forgotten"),
+                Err(error) => tracing::warn!(%error, "what is over could not be forgotten"),
             }
             tokio::time::sleep(SWEEP_INTERVAL).await;
         }
@@ -49,11 +57,11 @@ impl Accounts {
         match query {
             Query::Register { name, password, from, link } => {
                 let origin = Origin::new(from, link.0);
-                self.register(&name, password.reveal(), origin).await
+                self.register(&name, password.reveal(), from, origin).await
             }
             Query::LogIn { name, password, from, link } => {
                 let origin = Origin::new(from, link.0);
-                self.log_in(&name, password.reveal(), origin).await
+                self.log_in(&name, password.reveal(), from, origin).await
             }
             Query::Resume { token } => self.resume(SessionToken::from_bytes(token.0)).await,
             Query::LogOut { token } => {
@@ -63,8 +71,11 @@ impl Accounts {
                 Ok(Answer::LoggedOut)
             }
             Query::FindLauncher { key: LauncherKey(key) } => {
-                let name = self.store.launcher(&key).await.map_err(unavailable)?;
-                Ok(name.map_or(Answer::NoLauncher, |name| Answer::Launcher(shown(name.as_str()))))
+                let launcher = self.store.launcher(&key).await.map_err(unavailable)?;
+                let known = |launcher: accounts::LauncherRecord| {
+                    Answer::Launcher(shown(launcher.name.as_str()))
+                };
+                Ok(launcher.map_or(Answer::NoLauncher, known))
             }
             Query::Enroll { secret, key: LauncherKey(key) } => {
                 self.enroll(&EnrollmentSecret::from_bytes(secret.0), key).await
@@ -76,12 +87,19 @@ impl Accounts {
         &self,
         name: &str,
         password: &str,
+        from: IpAddr,
         origin: Origin,
     ) -> Result<Answer, Refusal> {
-        let name = AccountName::parse(name)
-            .map_err(|error| Refusal::InvalidName { rule: Text::lossy(&error.to_string()) })?;
+        let invalid = |error: &dyn std::error::Error| Refusal::InvalidName {
+            rule: Text::lossy(&error.to_string()),
+        };
+        let name = AccountName::parse(name).map_err(|error| invalid(&error))?;
+        self.name_rules.check(&name).map_err(|error| invalid(&error))?;
         let password = Password::new(password.to_owned())
             .map_err(|error| Refusal::InvalidPassword { rule: Text::lossy(&error.to_string()) })?;
+        if self.is_banned(None, from).await? {
+            return Err(Refusal::Unavailable);
+        }
         // Asked first because it is cheap; decided again by the store at the end.
         if self.store.account(&name).await.map_err(unavailable)?.is_some() {
             return Err(Refusal::NameTaken);
@@ -92,31 +110,70 @@ impl Accounts {
                 CreateAccountError::NameTaken => Refusal::NameTaken,
                 CreateAccountError::Store(error) => unavailable(error),
             })?;
-        self.open_session(account, &name).await
+        self.open_session(account, &name, origin.prefix).await
     }
 
-    /// An unknown name and a wrong password cost the same and are told the same. A password that
-    /// no account can have is answered at once, whatever the name.
-    async fn log_in(&self, name: &str, password: &str, origin: Origin) -> Result<Answer, Refusal> {
+    /// An unknown name and a wrong password cost the same and are told the same, and so is somebody
+    /// banned, without a hash. A password or a name that no account can have is answered at once.
+    async fn log_in(
+        &self,
+        name: &str,
+        password: &str,
+        from: IpAddr,
+        origin: Origin,
+    ) -> Result<Answer, Refusal> {
         let Ok(password) = Password::new(password.to_owned()) else {
             return Err(Refusal::WrongNameOrPassword);
         };
-        let account = match AccountName::parse(name) {
-            Ok(name) => self.store.account(&name).await.map_err(unavailable)?,
-            Err(_) => None,
+        let Ok(name) = AccountName::parse(name) else {
+            return Err(Refusal::WrongNameOrPassword);
         };
-        let hash = account.as_ref().map(|account| account.password_hash.clone());
-        let right = self.hashes.verify(origin, password, hash).await.map_err(not_hashed)?;
-        match account {
-            Some(account) if right => self.open_session(account.id, &account.name).await,
+        let account = self.store.account(&name).await.map_err(unavailable)?;
+        if self.is_banned(account.as_ref().map(|account| account.id), from).await? {
+            return Err(Refusal::WrongNameOrPassword);
+        }
+        let tried = Try::begin(&self.lockout, &name, origin.prefix).map_err(locked_out)?;
+        let hash = account.as_ref().and_then(|account| account.password_hash.clone());
+        let verified = match self.hashes.verify(origin, password, hash).await {
+            Ok(verified) => verified,
+            Err(error) => {
+                tried.was_not_tried();
+                return Err(not_hashed(error));
+            }
+        };
+        match (account, verified) {
+            (Some(account), Verified::Right { stronger }) => {
+                tried.was_right();
+                self.strengthen(&account, stronger).await;
+                self.open_session(account.id, &account.name, origin.prefix).await
+            }
             _ => Err(Refusal::WrongNameOrPassword),
         }
+    }
+
+    /// Keeps a stronger hash of the same password, where there is one. Who logs in does not depend
+    /// on it.
+    async fn strengthen(&self, account: &Account, stronger: Option<PasswordHash>) {
+        let (Some(old), Some(new)) = (&account.password_hash, stronger) else { return };
+        match self.store.replace_password_hash(account.id, old, &new).await {
+            Ok(replaced) => {
+                tracing::debug!(account = %account.id, replaced, "password hashed anew")
+            }
+            Err(error) => tracing::warn!(%error, "a password hash could not be replaced"),
+        }
+    }
+
+    async fn is_banned(&self, account: Option<AccountId>, from: IpAddr) -> Result<bool, Refusal> {
+        let sanctions = self.store.sanctions_against(account, Some(from), now()).await;
+        let sanctions = sanctions.map_err(unavailable)?;
+        Ok(sanctions.iter().any(|sanction| sanction.kind == SanctionKind::Ban))
     }
 
     async fn open_session(
         &self,
         account: AccountId,
         name: &AccountName,
+        prefix: Prefix,
     ) -> Result<Answer, Refusal> {
         let token = SessionToken::generate().map_err(|error| {
             tracing::error!(%error, "no session can be opened");
@@ -124,7 +181,8 @@ impl Accounts {
         })?;
         let (hash, now) = (self.secret_key.hash_token(&token), now());
         let expires = now.saturating_add(SESSION_LIFETIME);
-        self.store.open_session(account, &hash, expires, now).await.map_err(unavailable)?;
+        let session = NewSession { token: &hash, expires, prefix: Some(prefix), client: "" };
+        self.store.open_session(account, &session, now).await.map_err(unavailable)?;
         Ok(known_session(account, name, &token, expires))
     }
 
@@ -132,8 +190,12 @@ impl Accounts {
     async fn resume(&self, token: SessionToken) -> Result<Answer, Refusal> {
         let (hash, now) = (self.secret_key.hash_token(&token), now());
         let expires = now.saturating_add(SESSION_LIFETIME);
-        let session = self.store.extend_session(&hash, expires, now).await.map_err(unavailable)?;
-        let session = session.ok_or(Refusal::SessionEnded)?;
+        let session = self.store.extend_session(&hash, expires, None, now).await;
+        let session = session.map_err(unavailable)?.ok_or(Refusal::SessionEnded)?;
+        let sanctions = self.store.sanctions_against(Some(session.account), None, now).await;
+        if sanctions.map_err(unavailable)?.iter().any(|s| s.kind == SanctionKind::Ban) {
+            return Err(Refusal::SessionEnded);
+        }
         Ok(known_session(session.account, &session.name, &token, session.expires))
     }
 
@@ -147,6 +209,39 @@ impl Accounts {
                 Ok(Answer::NoLauncher)
             }
         }
+    }
+}
+
+/// A password that is being tried: wrong, unless somebody says otherwise, also when nobody waits for
+/// the answer any more.
+struct Try<'a> {
+    lockout: &'a Mutex<Lockout>,
+    name: &'a AccountName,
+    prefix: Prefix,
+}
+
+impl<'a> Try<'a> {
+    fn begin(
+        lockout: &'a Mutex<Lockout>,
+        name: &'a AccountName,
+        prefix: Prefix,
+    ) -> Result<Self, LockedOut> {
+        let this = Self { lockout, name, prefix };
+        this.with(|lockout| lockout.try_password(name.key(), prefix, now()))?;
+        Ok(this)
+    }
+
+    fn was_right(self) {
+        self.with(|lockout| lockout.was_right(self.name.key(), self.prefix));
+    }
+
+    fn was_not_tried(self) {
+        self.with(|lockout| lockout.was_not_tried(self.name.key(), self.prefix));
+    }
+
+    /// Whoever panicked left whole counts.
+    fn with<T>(&self, act: impl FnOnce(&mut Lockout) -> T) -> T {
+        act(&mut self.lockout.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -176,7 +271,9 @@ fn shown(name: &str) -> Text<64> {
 
 fn unavailable(error: StoreError) -> Refusal {
     match &error {
-        StoreError::Unavailable(_) => tracing::warn!(%error, "a request was refused"),
+        StoreError::Unavailable(_) | StoreError::Uncertain(_) => {
+            tracing::warn!(%error, "a request was refused")
+        }
         _ => {
             tracing::error!(%error, source = ?std::error::Error::source(&error), "a request was refused")
         }
@@ -184,12 +281,18 @@ fn unavailable(error: StoreError) -> Refusal {
     Refusal::Unavailable
 }
 
+fn locked_out(error: LockedOut) -> Refusal {
+    busy(error.retry_after)
+}
+
+fn busy(retry_after: Duration) -> Refusal {
+    let millis = u32::try_from(retry_after.as_millis()).unwrap_or(u32::MAX);
+    Refusal::Busy { retry_after_ms: millis }
+}
+
 fn not_hashed(error: HashError) -> Refusal {
     match error {
-        HashError::Busy { retry_after } => {
-            let millis = u32::try_from(retry_after.as_millis()).unwrap_or(u32::MAX);
-            Refusal::Busy { retry_after_ms: millis }
-        }
+        HashError::Busy { retry_after } => busy(retry_after),
         HashError::SecondOfConnection => Refusal::Busy { retry_after_ms: 1000 },
         _ => Refusal::Unavailable,
     }

@@ -39,6 +39,11 @@ pub(crate) const ALL: &[Package] = &[
         why: "draws what that client shows, without a graphics card",
         sign: "/usr/share/bug/libgl1-mesa-dri/control",
     },
+    Package {
+        name: "postgresql-15",
+        why: "accounts are kept in it, too",
+        sign: "/usr/lib/postgresql/15/bin/initdb",
+    },
     Package { name: "python3", why: "a client written from PROTOCOL.md alone", sign: "python3" },
     Package { name: "xvfb", why: "a display for the real game client", sign: "Xvfb" },
     Package { name: "xdotool", why: "types into the real game client", sign: "xdotool" },

@@ -5,13 +5,16 @@
 //!
 //! # What is here
 //!
-//! * **Names**: [`AccountName`] and [`LauncherName`], kept as written, unique without case.
+//! * **Names**: [`AccountName`] and [`LauncherName`], kept as written, unique without case, and
+//!   accounts' by sight; [`NameRules`] for what nobody may be called.
 //! * **Passwords**: [`Password`] (wiped, never shown) becomes a [`PasswordHash`] (argon2id) on the
 //!   threads of a [`HashQueue`], which is bounded and fair, so that a storm of logins is served in
-//!   order and a flood from one network delays only that network.
+//!   order and a flood from one network delays only that network. [`Lockout`] counts wrong ones.
 //! * **Secrets handed out**: a [`SessionToken`] stands for a password once somebody is logged in,
 //!   an [`EnrollmentSecret`] admits one launcher once. What is kept of either is a [`KeyedHash`].
-//! * **The store**: the trait [`Store`], and [`SqliteStore`] in one file.
+//! * **The store**: [`Store`], in one file of SQLite or in PostgreSQL: accounts and guests, sessions,
+//!   launchers, roles, bans and mutes, reports, the audit log, what games keep for players, and what
+//!   players have achieved; to be backed up, exported and erased.
 //!
 //! # What a thief gains
 //!
@@ -37,15 +40,15 @@
 //! use std::time::{Duration, SystemTime};
 //!
 //! use accounts::{
-//!     AccountName, HashQueue, HashQueueConfig, Origin, Password, SecretKey, SessionToken,
-//!     SqliteStore, Store, UnixMillis,
+//!     AccountName, HashQueue, HashQueueConfig, NewSession, Origin, Password, SecretKey,
+//!     SessionToken, Store, UnixMillis, Verified,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let directory = tempfile::tempdir()?;
 //! # let data = directory.path();
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-//! let store = SqliteStore::open(&data.join("accounts.db")).await?;
+//! let store = Store::open_sqlite(&data.join("accounts.db")).await?;
 //! let key = SecretKey::load_or_create(&data.join("token.key"))?;
 //! let hashing = HashQueue::new(HashQueueConfig::default())?;
 //!
@@ -58,11 +61,14 @@
 //!
 //! // Logs in: an unknown name takes the same way.
 //! let account = store.account(&AccountName::parse("rosa")?).await?;
-//! let hash = account.as_ref().map(|account| account.password_hash.clone());
-//! assert!(hashing.verify(origin, Password::new("correct horse".to_owned())?, hash).await?);
+//! let hash = account.and_then(|account| account.password_hash);
+//! let verified = hashing.verify(origin, Password::new("correct horse".to_owned())?, hash).await?;
+//! assert!(matches!(verified, Verified::Right { .. }));
 //! let token = SessionToken::generate()?;
 //! let expires = now.saturating_add(Duration::from_secs(30 * 24 * 3600));
-//! store.open_session(id, &key.hash_token(&token), expires, now).await?;
+//! let hash = key.hash_token(&token);
+//! let session = NewSession { token: &hash, expires, prefix: Some(origin.prefix), client: "a game" };
+//! store.open_session(id, &session, now).await?;
 //!
 //! // And comes back with the token alone.
 //! let shown = SessionToken::parse(&token.to_text())?;
@@ -74,26 +80,35 @@
 //! ```
 
 mod hashing;
+mod lockout;
 mod name;
+mod name_rules;
+mod note;
 mod password;
 mod prefix;
 mod private_file;
+mod range;
+mod role;
 mod secret_key;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 mod token;
 
 pub use hashing::{
     HashError, HashParameters, HashParametersError, HashQueue, HashQueueConfig, HashQueueError,
-    HashQueueStatistics, Origin, PasswordHash, PasswordHashError,
+    HashQueueStatistics, Origin, PasswordHash, PasswordHashError, Verified,
 };
+pub use lockout::{LockedOut, Lockout, LockoutRules};
 pub use name::{AccountName, LauncherName, NameError};
+pub use name_rules::{NameRefused, NameRules};
+pub use note::Note;
 pub use password::{Password, PasswordError};
 pub use prefix::Prefix;
+pub use range::{AddressRange, AddressRangeError};
+pub use role::{Permission, Permissions, Role, RoleName};
 pub use secret_key::{KeyedHash, SecretKey, SecretKeyError};
-pub use store::{
-    Account, AccountId, CreateAccountError, EnrollError, LauncherRecord, MAX_SESSIONS_PER_ACCOUNT,
-    OpenError, Revoked, Session, SqliteStore, Store, StoreError,
-};
+pub use store::*;
 pub use time::UnixMillis;
 pub use token::{EnrollmentSecret, RandomError, SessionToken, TokenError};

@@ -30,6 +30,13 @@ impl UnixMillis {
         Self::from_millis(self.0.saturating_add(millis))
     }
 
+    /// The point `duration` earlier, at least 1970.
+    #[must_use]
+    pub fn saturating_sub(self, duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+
     /// How long ago `earlier` was; zero when it is in the future.
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

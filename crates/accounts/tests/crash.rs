@@ -1,5 +1,6 @@
 //! A process that is killed while it writes: what it was told is written, is there.
 
+#[path = "store/common.rs"]
 mod common;
 
 use std::collections::BTreeMap;
@@ -8,8 +9,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use accounts::{SqliteStore, Store};
-use common::{Database, LATER, NOW, hash, name, token};
+use accounts::Store;
+use common::{Database, LATER, NOW, hash, name, session as new_session, token};
 
 /// Every account and session a killed process had been told of is there, whole, and the file still
 /// works: several times over, on the same file.
@@ -51,7 +52,7 @@ async fn every_acknowledged_write_survives_kill_9() {
 #[tokio::test]
 async fn writes_until_it_is_killed() {
     let (Some(path), Ok(round)) = (env::var_os(PATH), env::var(ROUND)) else { return };
-    let store = SqliteStore::open(Path::new(&path)).await.unwrap();
+    let store = Store::open_sqlite(Path::new(&path)).await.unwrap();
     let session = token(round.parse().unwrap());
     let mut writers = Vec::new();
     for task in 0..3 {
@@ -61,7 +62,7 @@ async fn writes_until_it_is_killed() {
                 let text = format!("r{round}.t{task}.n{number}");
                 let id = store.create_account(&name(&text), hash(number), NOW).await.unwrap();
                 if (task, number) == (0, 0) {
-                    store.open_session(id, &session, LATER, NOW).await.unwrap();
+                    store.open_session(id, &new_session(&session, LATER), NOW).await.unwrap();
                 }
                 // A line is one write, so that a kill leaves whole lines.
                 let line = format!("\ncreated {text} {id}\n");

@@ -58,6 +58,18 @@ impl<J> FairQueue<J> {
         self.waiting
     }
 
+    /// How many of the jobs that wait now have their turn before this connection's.
+    pub(super) fn position(&self, origin: Origin) -> Option<usize> {
+        let line = self.lines.get(&origin.prefix)?;
+        let place = line.iter().position(|waiting| waiting.connection == origin.connection)?;
+        let turn = self.turns.iter().position(|prefix| *prefix == origin.prefix)?;
+        let before = self.turns.iter().enumerate().filter(|(_, p)| **p != origin.prefix);
+        // Who has their turn earlier in each round gets one more.
+        let before =
+            before.map(|(other, p)| self.line_length(*p).min(place + usize::from(other < turn)));
+        Some(place + before.sum::<usize>())
+    }
+
     /// Puts a job at the end of its prefix's line.
     ///
     /// When the queue is full, the last job of the longest line makes room, if that line stays at
@@ -178,6 +190,21 @@ mod tests {
         let (mut queue, _) = queue_of(10, &[1, 1, 1, 2, 3, 2]);
         assert_eq!(rest(&mut queue), [0, 3, 4, 1, 5, 2]);
         assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn a_position_is_how_many_come_before() {
+        let networks = [1, 1, 1, 2, 3, 2, 4, 4, 1];
+        let (mut queue, _) = queue_of(10, &networks);
+        let positions: Vec<_> = (0..)
+            .zip(networks)
+            .map(|(connection, network)| queue.position(origin(network, connection)).unwrap())
+            .collect();
+        let order = rest(&mut queue);
+        for (job, position) in positions.into_iter().enumerate() {
+            assert_eq!(order[position], job);
+        }
+        assert_eq!(queue.position(origin(1, 0)), None);
     }
 
     #[test]

@@ -29,7 +29,7 @@ use workers::Workers;
 /// [`HashError::Closed`] and the threads end after the job they are at; dropping never waits.
 ///
 /// ```
-/// # use accounts::{HashParameters, HashQueue, HashQueueConfig, Origin, Password};
+/// # use accounts::{HashParameters, HashQueue, HashQueueConfig, Origin, Password, Verified};
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// # let cheap = HashParameters { memory_kib: 8, iterations: 1, parallelism: 1 };
 /// # let config = HashQueueConfig { parameters: cheap, ..Default::default() };
@@ -37,7 +37,8 @@ use workers::Workers;
 /// let origin = Origin::new("192.0.2.1".parse()?, 1);
 /// let hash = queue.hash(origin, Password::new("correct horse".to_owned())?).await?;
 /// let again = Password::new("correct horse".to_owned())?;
-/// assert!(queue.verify(origin, again, Some(hash)).await?);
+/// let verified = queue.verify(origin, again, Some(hash)).await?;
+/// assert!(matches!(verified, Verified::Right { stronger: None }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -82,10 +83,12 @@ impl HashQueue {
         self.workers.submit(origin, move || Ok(PasswordHash::make(&password, parameters)?))
     }
 
-    /// Whether `hash` is the hash of this password.
+    /// Whether `hash` is the hash of this password; if it is, and was made with parameters that
+    /// are weaker than those of now in any respect, a new one comes with the answer.
     ///
-    /// `None` is for a name nobody has: it costs a hash all the same and answers false, so that
-    /// the time an answer takes does not say which names exist.
+    /// `None` is for a name nobody has: it costs a hash all the same and is wrong, so that the time
+    /// an answer takes does not say which names exist. (While old hashes of another cost are left,
+    /// it may say whose they are.)
     ///
     /// # Errors
     ///
@@ -99,12 +102,27 @@ impl HashQueue {
         origin: Origin,
         password: Password,
         hash: Option<PasswordHash>,
-    ) -> impl Future<Output = Result<bool, HashError>> + Send + 'static + use<> {
+    ) -> impl Future<Output = Result<Verified, HashError>> + Send + 'static + use<> {
         let parameters = self.parameters;
-        self.workers.submit(origin, move || match hash {
-            Some(hash) => Ok(hash.verify(&password)?),
-            None => Ok(PasswordHash::make(&password, parameters).map(|_| false)?),
+        self.workers.submit(origin, move || {
+            let Some(hash) = hash else {
+                PasswordHash::make(&password, parameters)?;
+                return Ok(Verified::Wrong);
+            };
+            if !hash.verify(&password)? {
+                return Ok(Verified::Wrong);
+            }
+            let outdated = hash.parameters().are_weaker_than(&parameters);
+            let stronger =
+                outdated.then(|| PasswordHash::make(&password, parameters)).transpose()?;
+            Ok(Verified::Right { stronger })
         })
+    }
+
+    /// How many jobs are served before the one that waits for this connection; none when it has
+    /// none that waits. What comes later may still be served earlier, from networks that wait less.
+    pub fn position(&self, origin: Origin) -> Option<usize> {
+        self.workers.position(origin)
     }
 
     /// What is going on.
@@ -158,6 +176,26 @@ impl Origin {
     /// A connection from `address`, known by the number the caller gave it.
     pub fn new(address: IpAddr, connection: u64) -> Self {
         Self { prefix: Prefix::of(address), connection }
+    }
+}
+
+/// What came of a password.
+#[derive(Clone, Debug)]
+pub enum Verified {
+    /// It is another one.
+    Wrong,
+    /// It is the one.
+    Right {
+        /// A hash of it with the parameters of now, if the one it was checked against is weaker:
+        /// to be [stored](crate::Store::replace_password_hash) in its place.
+        stronger: Option<PasswordHash>,
+    },
+}
+
+impl Verified {
+    /// Whether it is the one.
+    pub fn is_right(&self) -> bool {
+        matches!(self, Self::Right { .. })
     }
 }
 
@@ -233,15 +271,30 @@ mod tests {
         let hash = queue.hash(origin(1), password("correct horse")).await.unwrap();
         let right = queue.verify(origin(1), password("correct horse"), Some(hash.clone())).await;
         let wrong = queue.verify(origin(1), password("correct hearse"), Some(hash)).await;
-        assert_eq!((right, wrong), (Ok(true), Ok(false)));
+        assert!(matches!(right, Ok(Verified::Right { stronger: None })), "{right:?}");
+        assert!(matches!(wrong, Ok(Verified::Wrong)), "{wrong:?}");
     }
 
     #[tokio::test]
     async fn an_unknown_name_costs_a_job_and_is_never_right() {
         let queue = queue();
         let verified = queue.verify(origin(1), password("correct horse"), None).await;
-        assert_eq!(verified, Ok(false));
+        assert!(matches!(verified, Ok(Verified::Wrong)), "{verified:?}");
         assert_eq!(queue.statistics().finished, 1);
+    }
+
+    #[tokio::test]
+    async fn a_right_password_gets_a_new_hash_when_the_parameters_have_risen() {
+        let old = queue().hash(origin(1), password("correct horse")).await.unwrap();
+        let parameters = HashParameters { memory_kib: 16, iterations: 2, parallelism: 1 };
+        let queue = HashQueue::new(HashQueueConfig { parameters, ..Default::default() }).unwrap();
+        let wrong = queue.verify(origin(1), password("correct hearse"), Some(old.clone())).await;
+        assert!(matches!(wrong, Ok(Verified::Wrong)));
+        let right = queue.verify(origin(1), password("correct horse"), Some(old)).await;
+        let Ok(Verified::Right { stronger: Some(new) }) = right else { panic!("{right:?}") };
+        assert_eq!(new.parameters(), parameters);
+        let again = queue.verify(origin(1), password("correct horse"), Some(new)).await;
+        assert!(matches!(again, Ok(Verified::Right { stronger: None })), "{again:?}");
     }
 
     /// With a cost high enough to be measured: the dummy takes at least half of what a real one

@@ -106,6 +106,13 @@ impl HashParameters {
         if in_bounds { Ok(()) } else { Err(HashParametersError(*self)) }
     }
 
+    /// Whether any of them is less than the other's.
+    pub(super) fn are_weaker_than(&self, other: &Self) -> bool {
+        self.memory_kib < other.memory_kib
+            || self.iterations < other.iterations
+            || self.parallelism < other.parallelism
+    }
+
     fn argon2(self) -> Result<Argon2<'static>, argon2::password_hash::Error> {
         let params = Params::new(self.memory_kib, self.iterations, self.parallelism, None)?;
         Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))

@@ -65,6 +65,10 @@ impl Workers {
         }
     }
 
+    pub(super) fn position(&self, origin: Origin) -> Option<usize> {
+        self.0.lock().queue.position(origin)
+    }
+
     fn push(&self, origin: Origin, job: Job) -> Result<Waiting, HashError> {
         let mut state = self.0.lock();
         let busy = HashError::Busy { retry_after: state.retry_after() };

@@ -8,16 +8,21 @@ type Source = Box<dyn Error + Send + Sync>;
 
 /// Why a store did not do what it was asked: a variant for each thing a caller can do about it.
 ///
-/// Nothing was written, as far as the store knows. Only after [`StoreError::Other`] it may not
-/// know: a disk that fails during a write does not say how far it came.
+/// Nothing was written, as far as the store knows. Only after [`StoreError::Uncertain`] and
+/// [`StoreError::Other`] it may not know: a disk that fails during a write does not say how far it
+/// came, nor does a server that is gone.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no space left. Reading works; tell the operator.
     #[error("the disk of the store is full")]
     Full(#[source] Source),
-    /// Too busy, or closed. Worth another try a little later.
+    /// Too busy, not reached, or closed. Worth another try a little later.
     #[error("the store is not available at the moment")]
     Unavailable(#[source] Source),
+    /// The server went away, or fell silent, after it was told to write: it may have. Look before
+    /// another try.
+    #[error("the store went away while it was writing")]
+    Uncertain(#[source] Source),
     /// What is stored makes no sense. Needs a person.
     #[error("the store is damaged")]
     Corrupt(#[source] Source),
@@ -26,15 +31,35 @@ pub enum StoreError {
     Other(#[source] Source),
 }
 
-/// Why an account was not created.
+impl StoreError {
+    pub(super) fn corrupt(error: impl Into<Source>) -> Self {
+        Self::Corrupt(error.into())
+    }
+
+    /// Whether a row was in the way.
+    pub(super) fn is_duplicate(&self) -> bool {
+        let Self::Other(source) = self else { return false };
+        let database = source.downcast_ref().and_then(sqlx::Error::as_database_error);
+        database.is_some_and(|error| error.is_unique_violation())
+    }
+}
+
+/// Why an account was not created, renamed or claimed.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateAccountError {
-    /// An account has this name already, perhaps in another case.
+    /// An account has this name already, perhaps in another case, or one that looks like it.
     #[error("this name is taken")]
     NameTaken,
     /// The store did not work.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl CreateAccountError {
+    /// From writing a name.
+    pub(super) fn from_write(error: StoreError) -> Self {
+        if error.is_duplicate() { Self::NameTaken } else { Self::Store(error) }
+    }
 }
 
 /// Why a launcher was not enrolled.

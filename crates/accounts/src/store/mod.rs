@@ -1,149 +1,158 @@
 //! What is durable, and what everything else needs to know of it.
 
+mod accounts;
+mod audit;
+mod backup;
+mod data;
+mod database_url;
 mod error;
-mod sqlite;
+mod export;
+mod guests;
+mod launchers;
+mod migrations;
+mod progress;
+mod reports;
+mod roles;
+mod sanctions;
+mod sessions;
+mod sql;
 
 use std::fmt;
-use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
 
-use crate::hashing::PasswordHash;
-use crate::name::{AccountName, LauncherName};
-use crate::secret_key::KeyedHash;
 use crate::time::UnixMillis;
 
+pub use accounts::Account;
+pub use audit::{AuditAction, AuditEntry, AuditFilter, Audited, Author, AuthorError};
+pub use backup::{BackupError, BackupSummary, RestoreError, SecretFile};
+pub use data::{DataEntry, DataError, DataKey, DataKeyError, Expect, Stored};
+pub use database_url::{DatabaseUrl, DatabaseUrlError};
 pub use error::{CreateAccountError, EnrollError, OpenError, StoreError};
-pub use sqlite::SqliteStore;
+pub use launchers::{LauncherLimits, LauncherRecord, RenameLauncherError, Revoked};
+pub use progress::{Counted, MatchId, MatchReport, Progress, ProgressError, ProgressRules};
+pub use reports::{NewReport, Report, ReportError};
+pub use roles::RoleError;
+pub use sanctions::{
+    NewSanction, Sanction, SanctionFilter, SanctionId, SanctionKind, SanctionTarget,
+};
+pub use sessions::{MAX_SESSIONS_PER_ACCOUNT, NewSession, Session, SessionNumber, SessionRecord};
 
-/// Accounts, sessions and launchers, kept for good.
+use sql::Database;
+
+/// Everything kept for good, in SQLite or PostgreSQL.
 ///
 /// A handle: cheap to clone, all clones mean the same store. When a method returned `Ok`, what it
 /// wrote survives the death of the process and of the machine. Every method ends within a bounded
-/// time, with [`StoreError::Unavailable`] when the store is too busy.
-///
-/// Logic that keeps something takes any `S: Store`; another database is another implementation.
+/// time: in SQLite after some ten seconds (five in the queue of this process, five for another
+/// process to finish writing), in PostgreSQL after ten for each statement.
 ///
 /// Every method is atomic; concurrent calls, also from other processes, behave as if they came one
 /// after the other.
 ///
+/// # SQLite
+///
+/// Written through one connection, read through two others which never wait for it (write-ahead
+/// log, `synchronous=FULL`). Several processes may have the file open at once; it has to be on a
+/// local disk. The files `-wal` and `-shm` beside it belong to it.
+///
 /// # Cancel safety
 ///
 /// Dropping a returned future is safe for the store, but leaves open whether a write happened.
-pub trait Store: Clone + fmt::Debug + Send + Sync + 'static {
-    /// Creates an account.
-    ///
-    /// # Errors
-    ///
-    /// [`CreateAccountError::NameTaken`] when an account has this name, in whatever case.
-    fn create_account(
-        &self,
-        name: &AccountName,
-        password_hash: PasswordHash,
-        now: UnixMillis,
-    ) -> impl Future<Output = Result<AccountId, CreateAccountError>> + Send;
-
-    /// The account with this name, in whatever case.
-    fn account(
-        &self,
-        name: &AccountName,
-    ) -> impl Future<Output = Result<Option<Account>, StoreError>> + Send;
-
-    /// Opens a session that ends at `expires` or when it is closed.
-    ///
-    /// An account has at most [`MAX_SESSIONS_PER_ACCOUNT`] sessions: those opened first are closed
-    /// to make room. A session with the same hash is replaced.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Other`] also when there is no such account.
-    fn open_session(
-        &self,
-        account: AccountId,
-        token: &KeyedHash,
-        expires: UnixMillis,
-        now: UnixMillis,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// The session of this token, unless it is closed or expired at `now`.
-    fn session(
-        &self,
-        token: &KeyedHash,
-        now: UnixMillis,
-    ) -> impl Future<Output = Result<Option<Session>, StoreError>> + Send;
-
-    /// Lets the session of this token last until `expires`, and says whose it is; none when it is
-    /// closed or expired at `now`.
-    ///
-    /// One step: a session that somebody closes at the same time does not come back. It counts as
-    /// the last one opened of its account.
-    fn extend_session(
-        &self,
-        token: &KeyedHash,
-        expires: UnixMillis,
-        now: UnixMillis,
-    ) -> impl Future<Output = Result<Option<Session>, StoreError>> + Send;
-
-    /// Closes a session; false when there was none.
-    fn close_session(
-        &self,
-        token: &KeyedHash,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// Forgets sessions that are expired at `now`, and says how many.
-    ///
-    /// They are not found anyway; this frees their space. Works in small portions, so that others
-    /// get in between; call it every few minutes.
-    fn remove_expired_sessions(
-        &self,
-        now: UnixMillis,
-    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
-
-    /// Invites a launcher: whoever proves the secret until `expires` is enrolled under this name.
-    ///
-    /// A name has at most one open invitation: a new one replaces it. The name of an enrolled
-    /// launcher may be invited again (its machine was lost, its key renewed): that launcher goes
-    /// on as before until the new secret is used, and only then its key is replaced.
-    fn invite_launcher(
-        &self,
-        name: &LauncherName,
-        secret: &KeyedHash,
-        expires: UnixMillis,
-        now: UnixMillis,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Uses an invitation: from now on `key` is the launcher of that name.
-    ///
-    /// The invitation is used up by success only. Of several calls with one secret, one succeeds:
-    /// who did not hear the answer to its first finds out with [`Store::launcher`].
-    ///
-    /// # Errors
-    ///
-    /// The invitation is unknown, used, replaced, revoked or expired; or another launcher has the
-    /// key.
-    fn enroll_launcher(
-        &self,
-        secret: &KeyedHash,
-        key: [u8; 32],
-        now: UnixMillis,
-    ) -> impl Future<Output = Result<LauncherName, EnrollError>> + Send;
-
-    /// The launcher that has this key.
-    fn launcher(
-        &self,
-        key: &[u8; 32],
-    ) -> impl Future<Output = Result<Option<LauncherName>, StoreError>> + Send;
-
-    /// All enrolled launchers, by name.
-    fn launchers(&self) -> impl Future<Output = Result<Vec<LauncherRecord>, StoreError>> + Send;
-
-    /// Takes back the key and any open invitation of this name, and says what there was.
-    fn revoke_launcher(
-        &self,
-        name: &LauncherName,
-    ) -> impl Future<Output = Result<Revoked, StoreError>> + Send;
+#[derive(Clone)]
+pub struct Store {
+    database: Database,
 }
 
-/// Most sessions an account has at once; a player has fewer devices.
-pub const MAX_SESSIONS_PER_ACCOUNT: u32 = 32;
+impl Store {
+    /// Opens the database, creates its tables when there are none, and brings it to the newest
+    /// version. A file of SQLite is created, too (mode 0600); before it is brought to a newer
+    /// version, a copy named `….version-N.bak` is put beside it.
+    ///
+    /// Needs a running tokio runtime, as all methods do.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::TooNew`] when a newer program has written it; it is left as it is.
+    pub async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
+        Ok(Self { database: Database::open(url).await? })
+    }
+
+    /// [`Store::open`] for a file of SQLite.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub async fn open_sqlite(path: &Path) -> Result<Self, OpenError> {
+        Self::open(&DatabaseUrl::sqlite(path)).await
+    }
+
+    /// Closes the database once what is under way is done, all clones with it.
+    ///
+    /// Calls that come later fail with [`StoreError::Unavailable`]. Not closing loses nothing.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+
+    /// Forgets what has lasted long enough, and says how much that was.
+    ///
+    /// Nothing of it is found anyway except guests and addresses. Works in small portions, so that
+    /// others get in between; call it every few minutes.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not work; what was forgotten until then stays forgotten.
+    pub async fn sweep(&self, keep: &Retention, now: UnixMillis) -> Result<Swept, StoreError> {
+        Ok(Swept {
+            sessions: self.remove_expired_sessions(now).await?,
+            guests: self.remove_stale_guests(now.saturating_sub(keep.guests)).await?,
+            addresses: self.forget_addresses(now.saturating_sub(keep.addresses)).await?,
+            matches: self.remove_old_matches(now.saturating_sub(keep.matches)).await?,
+        })
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.database {
+            Database::Sqlite { .. } => "Store(SQLite)",
+            Database::Postgres(_) => "Store(PostgreSQL)",
+        })
+    }
+}
+
+/// How long [`Store::sweep`] leaves things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Guests, since they were last seen. 30 days.
+    pub guests: Duration,
+    /// Addresses in the audit log, and networks of sessions, since they were written or last
+    /// seen. 30 days.
+    pub addresses: Duration,
+    /// What tells a match that was counted from a new one; must not be less than
+    /// [`ProgressRules::oldest`]. 8 days.
+    pub matches: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+        Self { guests: days(30), addresses: days(30), matches: days(8) }
+    }
+}
+
+/// How much [`Store::sweep`] has forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Sessions that had ended.
+    pub sessions: u64,
+    /// Guests who have not come back.
+    pub guests: u64,
+    /// Addresses.
+    pub addresses: u64,
+    /// Matches nobody can report again.
+    pub matches: u64,
+}
 
 /// Which account: a number that is never given out twice, also not after an account is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -167,46 +176,11 @@ impl fmt::Display for AccountId {
     }
 }
 
-/// An account, as the store has it.
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// Which one.
-    pub id: AccountId,
-    /// Its name, as its owner wrote it when registering.
-    pub name: AccountName,
-    /// What a password is checked against.
-    pub password_hash: PasswordHash,
-}
+/// Rows removed at once: some milliseconds of the one writer.
+const PORTION: u32 = 500;
 
-/// A session that is open and not expired.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
-    /// Whose session it is.
-    pub account: AccountId,
-    /// The name of that account.
-    pub name: AccountName,
-    /// When it ends by itself.
-    pub expires: UnixMillis,
-}
+/// Most rows of a list that is asked for page by page.
+const PAGE: u32 = 500;
 
-/// A launcher that is enrolled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LauncherRecord {
-    /// The name its operator gave it.
-    pub name: LauncherName,
-    /// What it is known by: the fingerprint of its public key.
-    pub key: [u8; 32],
-    /// Since when it has this key.
-    pub enrolled: UnixMillis,
-}
-
-/// What a name had that was taken back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Revoked {
-    /// Neither a launcher nor an invitation.
-    Nothing,
-    /// An invitation.
-    Invitation,
-    /// A launcher, known by this key until now.
-    Launcher([u8; 32]),
-}
+#[cfg(test)]
+mod tests;
