@@ -197,6 +197,33 @@ pub fn recut(message: &[u8], from: ChunkSize, to: ChunkSize, dst: &mut BytesMut)
     cut(to, dst, start);
 }
 
+/// Takes the length fields out of one encoded message, of which the chunks are in `dst` from `start`
+/// on: what is left are the bytes of the message, behind `head` bytes for whoever frames it anew.
+///
+/// The message is what [`encode`] has appended with `size`. Those `head` bytes may hold anything.
+/// The message itself may be moved: only as far as is needed, which for two bytes is nowhere.
+pub fn uncut(size: ChunkSize, dst: &mut BytesMut, start: usize, head: usize) {
+    let chunk = LENGTH_FIELD + size.bytes();
+    let end = dst.len();
+    let mut length = end.saturating_sub(start + LENGTH_FIELD).min(size.bytes());
+    let mut from = start + chunk;
+    while from < end {
+        let to = (from + chunk).min(end);
+        dst.copy_within(from + LENGTH_FIELD..to, start + LENGTH_FIELD + length);
+        length += to - from - LENGTH_FIELD;
+        from = to;
+    }
+    let needed = start + head + length;
+    if head > LENGTH_FIELD && needed > dst.len() {
+        dst.resize(needed, 0);
+    }
+    if head != LENGTH_FIELD {
+        let first = start + LENGTH_FIELD;
+        dst.copy_within(first..first + length, start + head);
+    }
+    dst.truncate(needed);
+}
+
 /// Cuts the message behind the length field at `start` into chunks.
 fn cut(size: ChunkSize, dst: &mut BytesMut, start: usize) {
     let first = start + LENGTH_FIELD;

@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use crate::{DisconnectReason, Goodbye};
+use bytes::BytesMut;
+
+use crate::{DisconnectReason, Goodbye, MessageLimit};
 
 /// What the transport of one connection can do beside carrying bytes both ways.
 ///
@@ -35,6 +37,28 @@ pub trait Carrier: fmt::Debug + Send + Sync {
         None
     }
 
+    /// What messages look like.
+    fn format(&self) -> Format {
+        Format::Binary
+    }
+
+    /// How long a message may be that the transport puts together. `None`: it carries bytes, and
+    /// knows nothing of messages.
+    fn message_limit(&self) -> Option<MessageLimit> {
+        None
+    }
+
+    /// Makes what the transport carries of the message that the writer has appended to `bytes` from
+    /// `start` on. Called once for each message, where it is sent: it must not block.
+    ///
+    /// # Errors
+    ///
+    /// When the transport cannot carry it; then `bytes` ends where it began. The connection ends.
+    fn frame(&self, bytes: &mut BytesMut, start: usize) -> Result<(), DisconnectReason> {
+        let _ = (bytes, start);
+        Ok(())
+    }
+
     /// Ready when something has happened to the connection that no byte tells of.
     ///
     /// Only ever polled by one task. `patience` is how long the other side may leave everything
@@ -43,6 +67,16 @@ pub trait Carrier: fmt::Debug + Send + Sync {
         let _ = (cx, patience);
         Poll::Pending
     }
+}
+
+/// What the messages of a connection look like: what both sides have agreed on before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Bytes. On every transport that carries nothing but bytes.
+    #[default]
+    Binary,
+    /// Text, for who reads JSON more easily than bytes.
+    Text,
 }
 
 /// Something has happened to a connection that no byte tells of.
