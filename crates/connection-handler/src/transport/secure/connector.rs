@@ -19,9 +19,8 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{
-    SecureRead, SecureWrite,
+    QuicConfig, QuicConfigError, SecureRead, SecureWrite,
     listener::Established,
-    quic_transport,
     streams::{OwnEndpoint, canonical, over_quic, over_tls},
     verify::{PinnedServer, provider},
 };
@@ -63,10 +62,13 @@ impl SecureConnector {
             _ => DEFAULT_NAME.into(),
         };
         let tls = Arc::new(client_config(alpn, trust, identity));
+        // Sessions are only resumed by who has begun them, with the same trust and identity.
+        let mut resuming = ClientConfig::clone(&tls);
+        resuming.resumption = Resumption::in_memory_sessions(MAX_SESSIONS);
         let crypto =
-            QuicClientConfig::try_from(tls.clone()).expect("the provider knows the suite of QUIC");
+            QuicClientConfig::try_from(resuming).expect("the provider knows the suite of QUIC");
         let mut quic = quinn::ClientConfig::new(Arc::new(crypto));
-        quic.transport_config(quic_transport(KEEP_ALIVE));
+        quic.transport_config(QuicConfig::default().transport());
         Self { addresses, name, tls, quic }
     }
 
@@ -74,6 +76,17 @@ impl SecureConnector {
     #[must_use]
     pub fn with_server_name(self, name: impl Into<String>) -> Self {
         Self { name: name.into(), ..self }
+    }
+
+    /// Connections over QUIC will be as `config` says.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be.
+    pub fn with_quic(mut self, config: &QuicConfig) -> Result<Self, QuicConfigError> {
+        config.validate()?;
+        self.quic.transport_config(config.transport());
+        Ok(self)
     }
 
     /// Connects, handshake included. Gives up after ten seconds.
@@ -191,9 +204,8 @@ fn both(addr: SocketAddr, quic: &io::Error, tls: &io::Error) -> io::Error {
     io::Error::new(tls.kind(), format!("{addr}: over QUIC: {quic}; over TLS: {tls}"))
 }
 
-/// A server that was killed and started again answers the next packet with a reset: this is the
-/// longest until then.
-const KEEP_ALIVE: Duration = Duration::from_secs(4);
+/// One per name of a server: there is one.
+const MAX_SESSIONS: usize = 8;
 const DEFAULT_NAME: &str = "gatehouse";
 /// How long QUIC has the network for itself.
 const QUIC_ALONE: Duration = Duration::from_secs(1);

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{SecureRead, SecureWrite};
-use crate::transport::{Connection, Handshake, Listener};
+use crate::transport::{Connection, Handshake, Health, Listener};
 
 /// Where connections of one application protocol come from. See
 /// [`SecurePort::listener`](super::SecurePort::listener).
@@ -15,6 +15,8 @@ use crate::transport::{Connection, Handshake, Listener};
 #[derive(Debug)]
 pub struct SecureListener {
     pub(super) established: mpsc::Receiver<Established>,
+    /// How the sockets of the port are.
+    pub(super) health: watch::Receiver<Health>,
 }
 
 pub(super) type Established = Connection<SecureRead, SecureWrite>;
@@ -26,5 +28,8 @@ impl Listener for SecureListener {
     async fn accept(&mut self) -> io::Result<Handshake<SecureRead, SecureWrite>> {
         let connection = self.established.recv().await.ok_or(io::ErrorKind::NotConnected)?;
         Ok(Handshake::new(connection.remote_addr, async move { Ok(connection) }))
+    }
+    fn health(&self) -> Option<watch::Receiver<Health>> {
+        Some(self.health.clone())
     }
 }

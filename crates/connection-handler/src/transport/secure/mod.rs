@@ -5,7 +5,8 @@
 //! has proved to own, if it has one.
 //!
 //! What a stranger can cost before that is bounded by [`SecurePortConfig`]. Early data (0-RTT) is
-//! off: nothing that is received can have been sent twice. Only HTTP clients get session tickets.
+//! off: nothing that is received can have been sent twice. Over QUIC a session may be resumed, which
+//! saves the signatures; then the other side is who it was. Over TLS only HTTP clients get tickets.
 //!
 //! ```
 //! use connection_handler::transport::{
@@ -45,10 +46,14 @@
 //! that connects speaks first.
 
 mod accept;
+mod bind;
 mod connector;
+mod endpoints;
+mod gate;
 mod http;
 mod listener;
 mod port;
+mod quic_config;
 mod reset;
 mod socket;
 mod streams;
@@ -57,16 +62,17 @@ mod tally;
 mod tests;
 pub(crate) mod verify;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use ipnet::IpNet;
-use quinn::{IdleTimeout, TransportConfig, VarInt};
 
 pub use self::{
     connector::SecureConnector,
+    endpoints::{EndpointError, EndpointSet},
     http::{HttpConnection, HttpListener, HttpStream},
     listener::SecureListener,
     port::{SecurePort, SecurePortHandle},
+    quic_config::{QuicConfig, QuicConfigError},
     streams::{SecureRead, SecureWrite, farewells},
 };
 
@@ -78,15 +84,21 @@ pub struct SecurePortConfig {
     pub max_connections: usize,
     /// Connections open at the same time from one address: an IPv4 address, or the first 64 bits
     /// of an IPv6 address. Further ones are closed before their handshake.
+    ///
+    /// Over QUIC, so many handshakes a second, and at most five times as many at once, may come from
+    /// one network (IPv4 /24, IPv6 /56) of those who have shown that their address is their own.
     pub max_connections_per_ip: usize,
     /// Unfinished handshakes at the same time, over TCP and over QUIC each. Further ones are closed
     /// over TCP, and not answered over QUIC.
     pub max_handshakes: usize,
     /// Unfinished handshakes at the same time from one address, likewise.
     pub max_handshakes_per_ip: usize,
-    /// Unfinished handshakes over QUIC from which on newcomers have to show that their address is
-    /// their own (Retry), which costs them a round trip.
+    /// Unfinished handshakes over QUIC, or newcomers per second, from which on newcomers have to
+    /// show that their address is their own (Retry), which costs them a round trip. Ten times
+    /// `max_handshakes` per second are not answered at all.
     pub retry_above: usize,
+    /// What connections over QUIC are like.
+    pub quic: QuicConfig,
     /// The proxies in front of this port. Each of their TCP connections has to begin with a PROXY
     /// header, and nobody else's may. Limits by address then count who is behind them.
     pub proxies: Vec<IpNet>,
@@ -109,6 +121,7 @@ impl Default for SecurePortConfig {
             max_handshakes: 1000,
             max_handshakes_per_ip: 50,
             retry_above: 64,
+            quic: QuicConfig::default(),
             proxies: Vec::new(),
             plain_http: false,
             sniff_timeout: Duration::from_secs(3),
@@ -116,19 +129,4 @@ impl Default for SecurePortConfig {
             close_timeout: Duration::from_secs(3),
         }
     }
-}
-
-/// What both ends of a QUIC connection are like: one stream, windows for small messages.
-fn quic_transport(keep_alive: Duration) -> Arc<TransportConfig> {
-    let mut transport = TransportConfig::default();
-    transport
-        .max_concurrent_bidi_streams(VarInt::from_u32(1))
-        .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .datagram_receive_buffer_size(None)
-        .stream_receive_window(VarInt::from_u32(256 * 1024))
-        .receive_window(VarInt::from_u32(512 * 1024))
-        .send_window(1024 * 1024)
-        .keep_alive_interval(Some(keep_alive))
-        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(30_000))));
-    Arc::new(transport)
 }

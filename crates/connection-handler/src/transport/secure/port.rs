@@ -1,34 +1,25 @@
 //! TCP and UDP on the same port number.
 
-use std::{
-    collections::HashMap,
-    fmt, io,
-    net::{SocketAddr, UdpSocket},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use quinn::{Endpoint, Runtime, TokioRuntime, VarInt, crypto::rustls::QuicServerConfig};
+use quinn::crypto::rustls::QuicServerConfig;
+use quinn_proto::crypto::HandshakeTokenKey;
 use rustls::{
     ServerConfig,
     crypto::ring::Ticketer,
-    server::{NoClientAuth, danger::ClientCertVerifier},
+    server::{
+        NoClientAuth, ServerSessionMemoryCache, StoresServerSessions, danger::ClientCertVerifier,
+    },
     version::TLS13,
 };
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    sync::mpsc,
-    task::JoinSet,
-    time::timeout,
-};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 
 use super::{
-    HttpConnection, HttpListener, SecureListener, SecurePortConfig,
+    EndpointError, EndpointSet, HttpConnection, HttpListener, SecureListener, SecurePortConfig,
     accept::{Doors, HTTP_1_1, TcpRoutes},
+    bind::{Families, listen},
     listener::Established,
-    quic_transport,
-    reset::endpoint_config,
-    socket::SturdySocket,
+    reset::token_key,
     verify::{AnyClient, provider},
 };
 use crate::transport::keys::{Certificates, Identity};
@@ -37,9 +28,13 @@ use crate::transport::keys::{Certificates, Identity};
 ///
 /// Which listener a connection goes to is decided by the application protocol it asks for.
 pub struct SecurePort {
-    addr: SocketAddr,
-    tcp: TcpListener,
-    quic: Endpoint,
+    /// The first one, and further ones.
+    tcp: Vec<(SocketAddr, TcpListener)>,
+    quic: EndpointSet,
+    /// Sessions over QUIC that may be resumed.
+    pub(super) sessions: Arc<dyn StoresServerSessions>,
+    /// Seals the tokens that prove an address.
+    token_key: Arc<dyn HandshakeTokenKey>,
     certificates: Certificates,
     pub(super) config: SecurePortConfig,
     pub(super) listeners: HashMap<Vec<u8>, mpsc::Sender<Established>>,
@@ -55,32 +50,62 @@ impl SecurePort {
     ///
     /// # Errors
     ///
-    /// When the port is taken, or is not ours to take.
+    /// When the port is taken, or is not ours to take; when [`SecurePortConfig::quic`] cannot be.
     pub async fn bind(
         addr: SocketAddr,
         identity: &Identity,
         config: SecurePortConfig,
     ) -> io::Result<Self> {
-        let (tcp, udp) = bind_both(addr)?;
-        let addr = tcp.local_addr()?;
-        let socket = Arc::new(SturdySocket::new(TokioRuntime.wrap_udp_socket(udp)?));
-        let (runtime, quic_config) = (Arc::new(TokioRuntime), endpoint_config(identity));
-        let quic = Endpoint::new_with_abstract_socket(quic_config, None, socket, runtime)?;
-        let (certificates, listeners) = (Certificates::new(identity), HashMap::new());
-        let (http, plain) = (None, None);
-        Ok(Self { addr, tcp, quic, certificates, config, listeners, http, plain })
+        Self::bind_with(addr, identity, config, EndpointSet::new(identity))
     }
 
-    /// The address of both sockets.
+    pub(super) fn bind_with(
+        addr: SocketAddr,
+        identity: &Identity,
+        config: SecurePortConfig,
+        mut quic: EndpointSet,
+    ) -> io::Result<Self> {
+        let tcp = vec![bind_both(addr, Families::Both, &mut quic, &config)?];
+        let sessions = ServerSessionMemoryCache::new(MAX_SESSIONS);
+        let (certificates, listeners) = (Certificates::new(identity), HashMap::new());
+        let (token_key, http, plain) = (token_key(identity), None, None);
+        Ok(Self { tcp, quic, sessions, token_key, certificates, config, listeners, http, plain })
+    }
+
+    /// Takes another address, for the same listeners and within the same limits, and returns it:
+    /// port 0 becomes one that is free for both. An address that is taken already is taken once.
+    ///
+    /// An address of IPv6 stands for IPv6 alone, unless it is the one that was
+    /// [bound](Self::bind): bind `0.0.0.0:9000` and add `[::]:9000`.
+    ///
+    /// # Errors
+    ///
+    /// When it is taken, or not ours to take.
+    pub fn add_address(&mut self, addr: SocketAddr) -> Result<SocketAddr, EndpointError> {
+        if self.tcp.iter().any(|(known, _)| *known == addr) {
+            return Ok(addr);
+        }
+        let tcp = bind_both(addr, Families::One, &mut self.quic, &self.config)?;
+        let addr = tcp.0;
+        self.tcp.push(tcp);
+        Ok(addr)
+    }
+
+    /// The address that was bound first, of both sockets.
     pub fn local_addr(&self) -> SocketAddr {
-        self.addr
+        self.tcp[0].0
+    }
+
+    /// All addresses.
+    pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> {
+        self.tcp.iter().map(|(addr, _)| *addr)
     }
 
     /// A listener for connections that ask for `alpn`. Replaces an earlier one for the same.
     pub fn listener(&mut self, alpn: &'static str) -> SecureListener {
         let (sender, established) = mpsc::channel(MAX_WAITING);
         self.listeners.insert(alpn.into(), sender);
-        SecureListener { established }
+        SecureListener { established, health: self.quic.health() }
     }
 
     /// A listener for connections that speak HTTP/1.1: over TLS, and without it if
@@ -115,16 +140,40 @@ impl SecurePort {
     ///
     /// Outside of a Tokio runtime.
     pub fn start(self) -> SecurePortHandle {
-        let tls = Arc::new(self.server_config());
-        self.quic.set_server_config(Some(quic_server_config(tls.clone())));
+        let quic_config = self.quic_server_config();
         let routes = self.tcp_routes();
+        let addr = self.local_addr();
         let doors = Arc::new(Doors::new(self.config.clone(), self.listeners));
-        let mut tasks = JoinSet::new();
-        tasks.spawn(doors.clone().accept_tcp(self.tcp, routes));
-        tasks.spawn(doors.clone().accept_quic(self.quic.clone()));
-        tasks.spawn(async move { doors.tally.summarise().await });
+        let mut tasks: HashMap<_, JoinSet<()>> = HashMap::new();
+        for (addr, tcp) in self.tcp {
+            let tasks = tasks.entry(addr).or_default();
+            tasks.spawn(doors.clone().accept_tcp(tcp, routes.clone()));
+            if let Some(endpoint) = self.quic.get(addr) {
+                endpoint.set_server_config(Some(quic_config.clone()));
+                tasks.spawn(doors.clone().accept_quic(endpoint.clone()));
+            }
+        }
+        let mut summary = JoinSet::new();
+        summary.spawn(async move { doors.tally.summarise().await });
         let close_timeout = self.config.close_timeout;
-        SecurePortHandle { addr: self.addr, quic: self.quic, close_timeout, tasks }
+        SecurePortHandle { addr, quic: self.quic, close_timeout, tasks, _summary: summary }
+    }
+
+    fn quic_server_config(&self) -> quinn::ServerConfig {
+        let mut tls = self.server_config();
+        // A ticket is taken once, and names a session that is kept here: with its key, so that who
+        // resumes is who it was. It outlives certificates.
+        tls.session_storage = self.sessions.clone();
+        tls.send_tls13_tickets = 2;
+        let crypto = QuicServerConfig::try_from(tls).expect("the provider knows the suite of QUIC");
+        let mut config = quinn::ServerConfig::new(Arc::new(crypto), self.token_key.clone());
+        config
+            .transport_config(self.config.quic.transport())
+            .migration(true)
+            .max_incoming(self.config.max_handshakes.clamp(1, MAX_INCOMING))
+            .incoming_buffer_size(INCOMING_BYTES)
+            .incoming_buffer_size_total(64 * INCOMING_BYTES);
+        config
     }
 
     /// Where TCP connections go.
@@ -163,7 +212,7 @@ impl SecurePort {
 
 impl fmt::Debug for SecurePort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SecurePort").field("addr", &self.addr).finish_non_exhaustive()
+        f.debug_struct("SecurePort").field("addr", &self.local_addr()).finish_non_exhaustive()
     }
 }
 
@@ -173,15 +222,29 @@ impl fmt::Debug for SecurePort {
 #[must_use = "dropping it stops accepting"]
 pub struct SecurePortHandle {
     addr: SocketAddr,
-    quic: Endpoint,
+    quic: EndpointSet,
     close_timeout: Duration,
-    tasks: JoinSet<()>,
+    /// Those that accept, by address.
+    tasks: HashMap<SocketAddr, JoinSet<()>>,
+    _summary: JoinSet<()>,
 }
 
 impl SecurePortHandle {
-    /// The address of both sockets.
+    /// The address that was bound first, of both sockets.
     pub fn local_addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Accepts nobody at `addr` any more; connections live on. Whether it was one of its addresses.
+    pub fn remove_address(&mut self, addr: SocketAddr) -> bool {
+        let known = self.tasks.remove(&addr).is_some();
+        self.quic.remove(addr);
+        known
+    }
+
+    /// Endpoints for QUIC, by their addresses: for their statistics, or to connect from there.
+    pub fn endpoints(&self) -> &EndpointSet {
+        &self.quic
     }
 
     /// Stops accepting, and closes what is left of the port.
@@ -191,15 +254,12 @@ impl SecurePortHandle {
     /// of them share a socket. Returns when the others have heard of it, or after that time.
     pub async fn close(mut self) {
         self.stop();
-        if timeout(self.close_timeout, self.quic.wait_idle()).await.is_err() {
-            self.quic.close(VarInt::from_u32(0), b"shutting down");
-            let _ = timeout(self.close_timeout, self.quic.wait_idle()).await;
-        }
+        self.quic.close(self.close_timeout).await;
     }
 
     fn stop(&mut self) {
-        self.tasks.abort_all();
-        self.quic.set_server_config(None);
+        self.tasks.clear();
+        self.quic.stop_accepting();
     }
 }
 
@@ -215,43 +275,33 @@ impl fmt::Debug for SecurePortHandle {
     }
 }
 
-/// Listens with room for a burst. Where there is none, the kernel drops the last packet of a
-/// handshake: the client thinks it is connected, and the server has never heard of it.
-fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A server that was started again need not wait for what is left of its connections.
-    socket.set_reuseaddr(true)?;
-    socket.bind(addr)?;
-    socket.listen(BACKLOG)
-}
-
 /// Binds both sockets. A port that the system chose for the one may be taken for the other.
-fn bind_both(addr: SocketAddr) -> io::Result<(TcpListener, UdpSocket)> {
+fn bind_both(
+    addr: SocketAddr,
+    families: Families,
+    quic: &mut EndpointSet,
+    config: &SecurePortConfig,
+) -> Result<(SocketAddr, TcpListener), EndpointError> {
     let mut attempts = if addr.port() == 0 { ATTEMPTS } else { 1 };
     loop {
-        let tcp = listen(addr)?;
         attempts -= 1;
-        match UdpSocket::bind(tcp.local_addr()?) {
-            Ok(udp) => return Ok((tcp, udp)),
-            Err(error) if attempts == 0 || error.kind() != io::ErrorKind::AddrInUse => {
-                return Err(error);
-            }
-            Err(_) => {}
+        let tcp = listen(addr, families).and_then(|tcp| Ok((tcp.local_addr()?, tcp)));
+        let tcp = tcp.map_err(|error| EndpointError::Bind { addr, error })?;
+        match quic.add_for(tcp.0, families, &config.quic) {
+            Ok(_) => return Ok(tcp),
+            Err(EndpointError::Bind { error, .. })
+                if attempts > 0 && error.kind() == io::ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error),
         }
     }
 }
 
-fn quic_server_config(tls: Arc<ServerConfig>) -> quinn::ServerConfig {
-    let crypto = QuicServerConfig::try_from(tls).expect("the provider knows the suite of QUIC");
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-    config.transport_config(quic_transport(KEEP_ALIVE));
-    config
-}
-
 /// Finished connections that wait for a handler which is at its limit.
 pub(super) const MAX_WAITING: usize = 64;
-/// Half of the idle timeout, so that one lost packet is not the end.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Of clients that have been here before. The oldest are forgotten: they prove their keys again.
+const MAX_SESSIONS: usize = 2048;
+/// Strangers that wait for the next turn of their task. Further ones are not answered.
+const MAX_INCOMING: usize = 1024;
+/// What a stranger may send before it is decided what becomes of them.
+const INCOMING_BYTES: u64 = 16 * 1024;
 const ATTEMPTS: usize = 16;
-/// Connections that wait to be accepted. The system may allow fewer (`net.core.somaxconn`).
-const BACKLOG: u32 = 4096;

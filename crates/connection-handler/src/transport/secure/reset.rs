@@ -1,10 +1,11 @@
-//! Telling those our predecessor was connected with that it is gone.
+//! Keys that outlive the process: telling those our predecessor was connected with that it is gone,
+//! and believing what it has given to others.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use quinn::EndpointConfig;
-use quinn_proto::HashedConnectionIdGenerator;
-use ring::hmac;
+use quinn_proto::{HashedConnectionIdGenerator, crypto::HandshakeTokenKey};
+use ring::{hkdf, hmac};
 
 use crate::transport::keys::Identity;
 
@@ -13,11 +14,19 @@ use crate::transport::keys::Identity;
 /// It answers what is sent to them with a stateless reset (RFC 9000, section 10.3) that only the
 /// owner of the key can make: the others connect again at once, as TCP's reset makes them do,
 /// instead of when they have lost patience.
-pub(super) fn endpoint_config(identity: &Identity) -> EndpointConfig {
-    let reset_key = hmac::Key::new(hmac::HMAC_SHA256, &identity.secret_for("stateless reset"));
-    let [a, b, c, d, e, f, g, h, ..] = identity.secret_for("connection ids");
+pub(super) fn endpoint_config(identity: &Identity, addr: SocketAddr) -> EndpointConfig {
+    let secret = |purpose: &str| identity.secret_for(&format!("{purpose} at {addr}"));
+    let reset_key = hmac::Key::new(hmac::HMAC_SHA256, &secret("stateless reset"));
+    let [a, b, c, d, e, f, g, h, ..] = secret("connection ids");
     let mark = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
     let mut config = EndpointConfig::new(Arc::new(reset_key));
     config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(mark)));
     config
+}
+
+/// Seals the tokens that prove an address (RFC 9000, section 8.1): those of a Retry, and those that
+/// a client brings from an earlier connection.
+pub(super) fn token_key(identity: &Identity) -> Arc<dyn HandshakeTokenKey> {
+    let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]);
+    Arc::new(salt.extract(&identity.secret_for("address tokens")))
 }

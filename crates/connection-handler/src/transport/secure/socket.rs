@@ -1,10 +1,11 @@
-//! A UDP socket whose errors do not end the endpoint.
+//! A UDP socket that does not end with its errors.
 
 use std::{
+    fmt,
     io::{self, IoSliceMut},
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -13,37 +14,118 @@ use quinn::{
     AsyncUdpSocket, UdpPoller,
     udp::{RecvMeta, Transmit},
 };
-use tokio::time::{Sleep, sleep};
+use tokio::{
+    sync::watch,
+    time::{Sleep, sleep},
+};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Tries again when receiving has failed.
+use crate::transport::Health;
+
+/// Tries again when receiving has failed, and binds anew when that does not help.
 ///
 /// To quinn any error is the end of the endpoint, and with it of every connection, although most
-/// of them pass: a network that is down, a kernel without memory.
-#[derive(Debug)]
+/// of them pass: a network that is down, a kernel without memory. Connections do not notice even a
+/// new socket: it has the same address, and what was lost meanwhile is sent again.
 pub(super) struct SturdySocket {
-    inner: Arc<dyn AsyncUdpSocket>,
-    state: Mutex<State>,
+    addr: SocketAddr,
+    bind: Box<Bind>,
+    /// `None` while there is none.
+    live: RwLock<Option<Live>>,
+    trouble: Mutex<Trouble>,
+    health: watch::Sender<Health>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    failing: bool,
+type Bind = dyn Fn(SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> + Send + Sync;
+
+#[derive(Clone)]
+struct Live {
+    socket: Arc<dyn AsyncUdpSocket>,
+    /// Cancelled when the socket is given up: who waits for it lets go of it.
+    given_up: CancellationToken,
+}
+
+impl Live {
+    fn new(socket: Arc<dyn AsyncUdpSocket>) -> Self {
+        Self { socket, given_up: CancellationToken::new() }
+    }
+}
+
+#[derive(Default)]
+struct Trouble {
+    /// Errors since the last success.
+    errors: u32,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl SturdySocket {
-    pub(super) fn new(inner: Arc<dyn AsyncUdpSocket>) -> Self {
-        Self { inner, state: Mutex::default() }
+    /// A socket at `addr` that is made by `bind`, again and again if need be, and tells `health` how
+    /// it is. Port 0 becomes one, and is the same from then on.
+    ///
+    /// # Errors
+    ///
+    /// When the first attempt fails.
+    pub(super) fn bind(
+        addr: SocketAddr,
+        bind: impl Fn(SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> + Send + Sync + 'static,
+        health: watch::Sender<Health>,
+    ) -> io::Result<Arc<Self>> {
+        let socket = bind(addr)?;
+        let addr = socket.local_addr()?;
+        let live = RwLock::new(Some(Live::new(socket)));
+        let trouble = Mutex::default();
+        Ok(Arc::new(Self { addr, bind: Box::new(bind), live, trouble, health }))
+    }
+
+    fn live(&self) -> Option<Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn replace(&self, live: Option<Live>) {
+        let mut current = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(former) = std::mem::replace(&mut *current, live) {
+            former.given_up.cancel();
+        }
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, trouble: &mut Trouble, error: io::Error) {
+        if trouble.errors == 0 {
+            tracing::warn!(addr = %self.addr, %error, "cannot receive over UDP, trying again");
+        }
+        trouble.errors = trouble.errors.saturating_add(1);
+        trouble.pause = Some(Box::pin(sleep(PAUSE)));
+        let message = format!("udp {}: {error}", self.addr);
+        let error = io::Error::new(error.kind(), message);
+        self.health.send_modify(|health| health.fails(self.addr, error));
+    }
+
+    fn works(&self, trouble: &mut Trouble) {
+        if std::mem::take(&mut trouble.errors) > 0 {
+            tracing::info!(addr = %self.addr, "receiving over UDP again");
+            self.health.send_modify(|health| health.works(self.addr));
+        }
     }
 }
 
 impl AsyncUdpSocket for SturdySocket {
     fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
-        self.inner.clone().create_io_poller()
+        Box::pin(SturdyPoller { socket: self, waiting: None })
     }
 
+    /// Only fails for want of room: what cannot be sent is lost, as it may be anywhere else.
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        self.inner.try_send(transmit)
+        let Some(live) = self.live() else { return Ok(()) };
+        match live.socket.try_send(transmit) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                tracing::debug!(addr = %self.addr, to = %transmit.destination, %error, "not sent");
+                Ok(())
+            }
+            sent => sent,
+        }
     }
 
     fn poll_recv(
@@ -52,68 +134,136 @@ impl AsyncUdpSocket for SturdySocket {
         bufs: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trouble = self.trouble();
         loop {
-            if let Some(pause) = &mut state.pause {
+            if let Some(pause) = &mut trouble.pause {
                 ready!(pause.as_mut().poll(cx));
-                state.pause = None;
+                trouble.pause = None;
             }
-            match self.inner.poll_recv(cx, bufs, meta) {
+            let Some(live) = self.live() else {
+                match (self.bind)(self.addr) {
+                    Ok(socket) => self.replace(Some(Live::new(socket))),
+                    Err(error) => self.failed(&mut trouble, error),
+                }
+                continue;
+            };
+            match live.socket.poll_recv(cx, bufs, meta) {
                 Poll::Ready(Err(error)) => {
-                    if !state.failing {
-                        tracing::warn!(%error, "cannot receive over UDP, trying again");
+                    if is_final(&error) || trouble.errors + 1 >= PATIENCE {
+                        self.replace(None);
                     }
-                    state.failing = true;
-                    state.pause = Some(Box::pin(sleep(PAUSE)));
+                    self.failed(&mut trouble, error);
                 }
                 Poll::Ready(received) => {
-                    state.failing = false;
+                    self.works(&mut trouble);
                     return Poll::Ready(received);
                 }
-                Poll::Pending => return Poll::Pending,
+                // It would say so if something were wrong.
+                Poll::Pending => {
+                    self.works(&mut trouble);
+                    return Poll::Pending;
+                }
             }
         }
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
+        Ok(self.addr)
     }
 
     fn max_transmit_segments(&self) -> usize {
-        self.inner.max_transmit_segments()
+        self.live().map_or(1, |live| live.socket.max_transmit_segments())
     }
 
     fn max_receive_segments(&self) -> usize {
-        self.inner.max_receive_segments()
+        self.live().map_or(1, |live| live.socket.max_receive_segments())
     }
 
     fn may_fragment(&self) -> bool {
-        self.inner.may_fragment()
+        self.live().is_none_or(|live| live.socket.may_fragment())
     }
 }
 
+impl fmt::Debug for SturdySocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SturdySocket").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+/// Waits until a [`SturdySocket`] takes more. Holds the socket behind it only while it waits.
+struct SturdyPoller {
+    socket: Arc<SturdySocket>,
+    waiting: Option<Waiting>,
+}
+
+struct Waiting {
+    poller: Pin<Box<dyn UdpPoller>>,
+    given_up: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl UdpPoller for SturdyPoller {
+    fn poll_writable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { socket, waiting } = &mut *self;
+        let current = match waiting {
+            Some(waiting) => waiting,
+            None => {
+                let Some(live) = socket.live() else { return Poll::Ready(Ok(())) };
+                let given_up = Box::pin(live.given_up.cancelled_owned());
+                waiting.insert(Waiting { poller: live.socket.create_io_poller(), given_up })
+            }
+        };
+        if current.given_up.as_mut().poll(cx).is_pending() {
+            // Whatever is wrong, sending will find out.
+            let _ = ready!(current.poller.as_mut().poll_writable(cx));
+        }
+        *waiting = None;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl fmt::Debug for SturdyPoller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SturdyPoller").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}
+
+/// Whether a socket will never receive again after `error`: it is none.
+fn is_final(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, NotConnected, Unsupported};
+
+    matches!(error.kind(), InvalidInput | NotConnected | Unsupported)
+        || error.raw_os_error() == Some(EBADF)
+}
+
 const PAUSE: Duration = Duration::from_millis(100);
+/// No such file descriptor, on every Unix.
+const EBADF: i32 = 9;
+/// Errors in a row after which another socket is tried.
+const PATIENCE: u32 = 10;
 
 #[cfg(test)]
 mod tests {
     use std::{
+        collections::VecDeque,
         future::poll_fn,
         sync::atomic::{AtomicUsize, Ordering},
     };
 
+    use tokio::time::Instant;
+
     use super::*;
 
-    /// Fails so many times, and receives something then.
+    /// Says one after the other, and nothing any more then.
     #[derive(Debug)]
-    struct Failing(AtomicUsize);
+    struct Script(Mutex<VecDeque<Result<usize, io::ErrorKind>>>);
 
-    impl AsyncUdpSocket for Failing {
+    impl AsyncUdpSocket for Script {
         fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
-            unreachable!("nothing is sent")
+            Box::pin(Never(self))
         }
 
         fn try_send(&self, _: &Transmit<'_>) -> io::Result<()> {
-            unreachable!("nothing is sent")
+            Err(io::ErrorKind::HostUnreachable.into())
         }
 
         fn poll_recv(
@@ -122,23 +272,114 @@ mod tests {
             _: &mut [IoSliceMut<'_>],
             _: &mut [RecvMeta],
         ) -> Poll<io::Result<usize>> {
-            match self.0.fetch_sub(1, Ordering::Relaxed) {
-                0 => Poll::Ready(Ok(7)),
-                _ => Poll::Ready(Err(io::ErrorKind::NetworkDown.into())),
+            match self.0.lock().unwrap().pop_front() {
+                Some(said) => Poll::Ready(said.map_err(Into::into)),
+                None => Poll::Pending,
             }
         }
 
         fn local_addr(&self) -> io::Result<SocketAddr> {
-            unreachable!("nobody asks")
+            Ok("127.0.0.1:7".parse().unwrap())
         }
+    }
+
+    #[derive(Debug)]
+    #[expect(dead_code, reason = "holds the socket")]
+    struct Never(Arc<Script>);
+
+    impl UdpPoller for Never {
+        fn poll_writable(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    type Said = Result<usize, io::ErrorKind>;
+
+    /// A socket that is made of these, one after the other, how often one was made, and how it is.
+    fn sturdy(
+        scripts: impl IntoIterator<Item = Vec<Said>>,
+    ) -> (Arc<SturdySocket>, Arc<AtomicUsize>, watch::Receiver<Health>) {
+        let scripts: VecDeque<_> = scripts.into_iter().collect();
+        let (scripts, made) = (Mutex::new(scripts), Arc::new(AtomicUsize::new(0)));
+        let count = made.clone();
+        let bind = move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            let script = scripts.lock().unwrap().pop_front();
+            let script = script.ok_or(io::ErrorKind::AddrInUse)?;
+            Ok(Arc::new(Script(Mutex::new(script.into()))) as Arc<dyn AsyncUdpSocket>)
+        };
+        let (health, healthy) = watch::channel(Health::default());
+        let addr = "127.0.0.1:7".parse().unwrap();
+        (SturdySocket::bind(addr, bind, health).unwrap(), made, healthy)
+    }
+
+    async fn receive(socket: &SturdySocket) -> usize {
+        poll_fn(|cx| socket.poll_recv(cx, &mut [], &mut [])).await.unwrap()
     }
 
     #[tokio::test(start_paused = true)]
     async fn receiving_goes_on_when_the_network_is_back() {
-        let socket = SturdySocket::new(Arc::new(Failing(AtomicUsize::new(3))));
-        let begin = tokio::time::Instant::now();
-        let received = poll_fn(|cx| socket.poll_recv(cx, &mut [], &mut [])).await;
-        assert_eq!(received.unwrap(), 7);
+        let down = Err(io::ErrorKind::NetworkDown);
+        let (socket, made, _) = sturdy([vec![down, down, down, Ok(7)]]);
+        let begin = Instant::now();
+        assert_eq!(receive(&socket).await, 7);
         assert!(begin.elapsed() >= 3 * PAUSE);
+        assert_eq!(made.load(Ordering::Relaxed), 1, "the same socket");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_socket_is_replaced_and_one_that_only_fails_too() {
+        for script in [
+            vec![Err(io::ErrorKind::NotConnected)],
+            vec![Err(io::ErrorKind::NetworkDown); PATIENCE as usize],
+        ] {
+            let (socket, made, _) = sturdy([script, vec![Ok(7)]]);
+            assert_eq!(receive(&socket).await, 7);
+            assert_eq!(made.load(Ordering::Relaxed), 2);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn its_health_is_told_while_it_fails_and_when_it_works() {
+        let (socket, _, mut health) = sturdy([vec![Err(io::ErrorKind::NotConnected)], vec![]]);
+        let receiving = receive(&socket);
+        tokio::select! {
+            _ = receiving => panic!("nothing was sent"),
+            failing = health.wait_for(|health| health.error().is_some()) => {
+                let error = failing.unwrap().error().unwrap().to_string();
+                assert!(error.starts_with("udp 127.0.0.1:7: "), "{error}");
+            }
+        }
+        tokio::select! {
+            _ = receive(&socket) => panic!("nothing was sent"),
+            works = health.wait_for(|health| health.error().is_none()) => assert!(works.is_ok()),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_dead_socket_lets_go_of_it() {
+        let (socket, _, _) = sturdy([vec![Err(io::ErrorKind::NotConnected)], vec![Ok(7)]]);
+        let held = Arc::downgrade(&socket.live().unwrap().socket);
+        let mut poller = socket.clone().create_io_poller();
+        let waiting = tokio::spawn(poll_fn(move |cx| poller.as_mut().poll_writable(cx)));
+        tokio::task::yield_now().await;
+        assert_eq!(receive(&socket).await, 7);
+        waiting.await.unwrap().unwrap();
+        assert!(held.upgrade().is_none(), "the port would still be taken");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_sent_is_lost_and_nobody_is_to_blame() {
+        let (socket, ..) = sturdy([vec![]]);
+        let transmit = Transmit {
+            destination: "192.0.2.1:7".parse().unwrap(),
+            ecn: None,
+            contents: b"hello",
+            segment_size: None,
+            src_ip: None,
+        };
+        assert!(socket.try_send(&transmit).is_ok());
+        socket.replace(None);
+        assert!(socket.try_send(&transmit).is_ok());
     }
 }

@@ -21,6 +21,10 @@ pub(super) enum Refusal {
     TooManyHandshakes,
     #[error("too many unfinished handshakes from one address")]
     TooManyHandshakesFromThere,
+    #[error("too many newcomers")]
+    TooFast,
+    #[error("too many newcomers from one network")]
+    TooFastFromThere,
     #[error("handshake took too long")]
     TimedOut,
     #[error("handshake failed: {0}")]
@@ -72,12 +76,14 @@ impl Refusal {
                 SniffError::ProxyNested => 15,
                 SniffError::Proxy(_) => 16,
             },
+            Self::TooFast => 17,
+            Self::TooFastFromThere => 18,
         };
         (index, KINDS[index])
     }
 }
 
-const KINDS: [&str; 17] = [
+const KINDS: [&str; 19] = [
     "too_many_connections",
     "too_many_connections_from_one_address",
     "too_many_handshakes",
@@ -95,6 +101,8 @@ const KINDS: [&str; 17] = [
     "proxy_header_untrusted",
     "proxy_header_nested",
     "proxy_header_invalid",
+    "too_many_newcomers",
+    "too_many_newcomers_from_one_network",
 ];
 
 /// Counts those who were turned away since the last summary.

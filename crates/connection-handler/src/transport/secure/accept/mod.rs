@@ -6,6 +6,7 @@ mod tcp;
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
+    sync::Mutex,
 };
 
 use tokio::{
@@ -16,6 +17,7 @@ use tokio::{
 pub(super) use self::tcp::{HTTP_1_1, TcpRoutes};
 use super::{
     SecurePortConfig,
+    gate::Gate,
     listener::Established,
     tally::{Refusal, Tally},
 };
@@ -31,6 +33,7 @@ pub(super) struct Doors {
     // Two, so that a flood over one of them leaves the other open.
     tls_handshakes: Admission,
     quic_handshakes: Admission,
+    quic_gate: Mutex<Gate>,
     listeners: HashMap<Vec<u8>, mpsc::Sender<Established>>,
     pub(super) tally: Tally,
 }
@@ -45,6 +48,7 @@ impl Doors {
             connections: Admission::new(config.max_connections, config.max_connections_per_ip),
             tls_handshakes: handshakes(),
             quic_handshakes: handshakes(),
+            quic_gate: Mutex::new(Gate::new(&config)),
             config,
             listeners,
             tally: Tally::default(),

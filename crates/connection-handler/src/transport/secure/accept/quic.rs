@@ -1,12 +1,17 @@
 //! QUIC, accepted.
 
-use std::{io, net::IpAddr, sync::Arc};
+use std::{
+    io,
+    net::IpAddr,
+    sync::{Arc, PoisonError},
+};
 
 use quinn::{Endpoint, Incoming, crypto::rustls::HandshakeData};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 use super::{Doors, Places, hand_over};
 use crate::transport::secure::{
+    gate::{Attempt, Verdict},
     streams::{canonical, over_quic},
     tally::Refusal,
 };
@@ -24,12 +29,16 @@ impl Doors {
                 return tracing::error!("the QUIC endpoint has ended, only TLS is served");
             };
             let addr = canonical(incoming.remote_address());
-            if self.must_prove_address(&incoming, addr.ip()) {
-                // Fails only for those whose address is proved.
-                let _ = incoming.retry();
-                continue;
-            }
-            match self.admit(&self.quic_handshakes, addr.ip()) {
+            let admitted = match self.decide(&incoming, addr.ip(), endpoint.open_connections()) {
+                Verdict::Accept => self.admit(&self.quic_handshakes, addr.ip()),
+                Verdict::Ignore(refusal) => Err(refusal),
+                Verdict::Retry => {
+                    // Fails only for those whose address is proved.
+                    let _ = incoming.retry();
+                    continue;
+                }
+            };
+            match admitted {
                 Ok(admitted) => {
                     let doors = self.clone();
                     handshakes.spawn(async move {
@@ -45,11 +54,14 @@ impl Doors {
         }
     }
 
-    /// Whether an address that could be anybody's would take places that others need.
-    fn must_prove_address(&self, incoming: &Incoming, ip: IpAddr) -> bool {
-        let (all, from_there) = self.quic_handshakes.taken(self.config.max_handshakes, ip);
-        let many = all >= self.config.retry_above || from_there >= RETRY_ABOVE_PER_IP;
-        many && !incoming.remote_address_validated()
+    fn decide(&self, incoming: &Incoming, ip: IpAddr, open: usize) -> Verdict {
+        let (in_flight, from_there) = self.quic_handshakes.taken(self.config.max_handshakes, ip);
+        let proven = incoming.remote_address_validated();
+        let (known, _) = self.connections.taken(self.config.max_connections, ip);
+        let lingering = open.saturating_sub(known);
+        let attempt = Attempt { ip, proven, in_flight, from_there, lingering };
+        let mut gate = self.quic_gate.lock().unwrap_or_else(PoisonError::into_inner);
+        gate.decide(&attempt, Instant::now())
     }
 
     async fn quic(&self, incoming: Incoming, places: Places) -> Result<(), Refusal> {
@@ -65,6 +77,3 @@ impl Doors {
         hand_over(listener, connection).await
     }
 }
-
-/// Unfinished handshakes from one address from which on newcomers have to prove it is theirs.
-const RETRY_ABOVE_PER_IP: usize = 8;

@@ -5,6 +5,9 @@ mod handshakes;
 mod http;
 mod keys;
 mod limits;
+mod resumption;
+mod sockets;
+mod strangers;
 
 use std::{
     io,

@@ -1,0 +1,164 @@
+//! A crowd of strangers over QUIC.
+
+use std::collections::HashSet;
+
+use tokio::{
+    net::UdpSocket,
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+
+use super::*;
+
+const STRANGERS: usize = 500;
+
+/// What became of a crowd.
+struct Crowd {
+    sent: usize,
+    received: usize,
+    most_connections: usize,
+}
+
+/// The first packets of so many clients that will never send another, each from its own address,
+/// and all that comes back until the server has forgotten them.
+async fn crowd(server: &Server) -> Crowd {
+    let initials = initials(&server.connector()).await;
+    let mut sockets = Vec::new();
+    for number in 0..STRANGERS {
+        let [high, low] = u16::try_from(number).unwrap().to_be_bytes();
+        sockets
+            .push(UdpSocket::bind(SocketAddr::from(([127, 0, 10 + high, low], 0))).await.unwrap());
+    }
+    let endpoint = server.handle.endpoints().get(server.addr).unwrap();
+    let (mut crowd, before) =
+        (Crowd { sent: 0, received: 0, most_connections: 0 }, endpoint.open_connections());
+    for (socket, initial) in sockets.iter().zip(&initials) {
+        crowd.sent += socket.send_to(initial, server.addr).await.unwrap();
+        // As fast as the server reads, or the kernel throws them away.
+        tokio::task::yield_now().await;
+    }
+    let mut buffer = [0; 2000];
+    let begin = Instant::now();
+    let mut forgotten = None;
+    // It may have something to say to them for a while after that.
+    while forgotten.is_none_or(|at: Instant| at.elapsed() < Duration::from_millis(500)) {
+        let open = endpoint.open_connections();
+        crowd.most_connections = crowd.most_connections.max(open);
+        if open <= before && forgotten.is_none() && begin.elapsed() > Duration::from_millis(300) {
+            forgotten = Some(Instant::now());
+        }
+        for socket in &sockets {
+            while let Ok((length, _)) = socket.try_recv_from(&mut buffer) {
+                crowd.received += length;
+            }
+        }
+        assert!(begin.elapsed() < Duration::from_secs(20), "{open} are not forgotten");
+        sleep(Duration::from_millis(10)).await;
+    }
+    crowd
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_get_little_back_and_are_forgotten() {
+    for (retry_above, most) in [(usize::MAX, 3.2), (0, 0.1)] {
+        let config = SecurePortConfig {
+            retry_above,
+            handshake_timeout: Duration::from_secs(1),
+            ..Default::default()
+        };
+        let mut server = Server::start(config).await;
+        let crowd = crowd(&server).await;
+        let factor = crowd.received as f64 / crowd.sent as f64;
+        println!(
+            "Retry above {retry_above}: {} bytes sent, {factor:.3} times as many came back, {} \
+             connections at most",
+            crowd.sent, crowd.most_connections
+        );
+        assert!(crowd.received > 0 && factor <= most, "{factor} times as many");
+        if retry_above == 0 {
+            assert_eq!(crowd.most_connections, 0, "nothing is kept of them");
+        }
+        let _client = connect(&server.connector(), server.addr, "quic").await.unwrap();
+        hello(&mut server.accept().await).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_of_strangers_does_not_slow_those_who_play() {
+    let mut server = Server::start(SecurePortConfig::default()).await;
+    let connector = server.connector();
+    let mut client = connect(&connector, server.addr, "quic").await.unwrap();
+    let mut peer = server.accept().await;
+    let echo = tokio::spawn(async move {
+        let mut bytes = [0; 5];
+        while peer.read.read_exact(&mut bytes).await.is_ok() {
+            peer.write.write_all(&bytes).await.unwrap();
+        }
+    });
+    hello(&mut client).await;
+    let initials = Arc::new(initials(&connector).await);
+    let (mut quiet, mut crowded) = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        measure(&mut client, &mut quiet).await;
+        let flood = flood(server.addr, initials.clone());
+        measure(&mut client, &mut crowded).await;
+        flood.abort();
+        let _ = flood.await;
+    }
+    let [quiet, crowded] = [quiet, crowded].map(|mut times| {
+        times.sort();
+        times[times.len() * 99 / 100]
+    });
+    println!("p99 of an echo: {quiet:?} quiet, {crowded:?} among {STRANGERS} strangers a second");
+    // The machine may be busy with something else in either case.
+    assert!(crowded < quiet * 3 / 2 + Duration::from_millis(20), "{quiet:?} became {crowded:?}");
+    echo.abort();
+}
+
+/// How long echoes take in a second.
+async fn measure(client: &mut Established, times: &mut Vec<Duration>) {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(1) {
+        let said = Instant::now();
+        client.write.write_all(b"hello").await.unwrap();
+        hello(client).await;
+        times.push(said.elapsed());
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Sends all of them once a second.
+fn flood(addr: SocketAddr, initials: Arc<Vec<Vec<u8>>>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let socket = UdpSocket::bind("127.0.9.1:0").await.unwrap();
+        for initial in initials.iter().cycle() {
+            socket.send_to(initial, addr).await.unwrap();
+            sleep(Duration::from_secs(1) / 500).await;
+        }
+    })
+}
+
+/// The first packets of so many clients.
+async fn initials(connector: &SecureConnector) -> Vec<Vec<u8>> {
+    let black_hole = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let addr = black_hole.local_addr().unwrap();
+    let (mut initials, mut known) = (Vec::new(), HashSet::new());
+    while initials.len() < STRANGERS {
+        // Only the first packet of each: who is given up says goodbye.
+        let first = async {
+            loop {
+                let mut packet = vec![0; 2000];
+                let (length, _) = black_hole.recv_from(&mut packet).await.unwrap();
+                packet.truncate(length);
+                if known.insert(packet[6..14].to_vec()) {
+                    return packet;
+                }
+            }
+        };
+        tokio::select! {
+            _ = connector.quic(addr) => panic!("nobody answers"),
+            first = soon(first) => initials.push(first),
+        }
+    }
+    initials
+}
