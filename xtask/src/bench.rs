@@ -25,6 +25,12 @@ enum What {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
         options: Vec<OsString>,
     },
+    /// Registrations, logins and resumptions, in both databases, against bare argon2 and commits.
+    Login {
+        /// For the benchmark: --json, --quick, --runs N.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
+        options: Vec<OsString>,
+    },
 }
 
 /// Runs the benchmark that was asked for.
@@ -33,9 +39,12 @@ enum What {
 ///
 /// When it cannot be started. That it failed is the exit code.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let What::Connection { options } = &options.what;
+    let (package, options) = match &options.what {
+        What::Connection { options } => ("connection-handler", options),
+        What::Login { options } => ("accounts", options),
+    };
     let mut bench = cargo();
-    bench.args(["run", "--release", "--package", "connection-handler", "--example", "bench", "--"]);
+    bench.args(["run", "--release", "--package", package, "--example", "bench", "--"]);
     let status = bench.args(options).status().context("cannot run cargo")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
