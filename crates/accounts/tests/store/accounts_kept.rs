@@ -57,4 +57,100 @@ in_every_database! {
         let error = clone.create_account(&name("Rosa"), hash(1), NOW).await.unwrap_err();
         assert!(matches!(error, CreateAccountError::Store(StoreError::Unavailable(_))), "{error:?}");
     }
+
+    async fn a_name_that_looks_like_another_is_taken_and_finds_nobody(database: &Database) {
+        let store = database.open().await;
+        store.create_account(&name("Bob"), hash(1), NOW).await.unwrap();
+        let error = store.create_account(&name("B0b"), hash(2), NOW).await.unwrap_err();
+        assert!(matches!(error, CreateAccountError::NameTaken), "{error:?}");
+        assert!(store.account(&name("B0b")).await.unwrap().is_none());
+        store.create_account(&name("Rob"), hash(2), NOW).await.unwrap();
+        store.create_account(&name("\u{416}\u{430}\u{43d}"), hash(2), NOW).await.unwrap();
+        let error = store.create_account(&name("\u{436}\u{430}\u{43d}"), hash(2), NOW).await.unwrap_err();
+        assert!(matches!(error, CreateAccountError::NameTaken), "{error:?}");
+    }
+
+    async fn an_account_is_renamed_unless_the_name_is_taken(database: &Database) {
+        let store = database.open().await;
+        let rosa = account(&store, "Rosa").await;
+        account(&store, "Karl").await;
+        for taken in ["karl", "KarI"] {
+            let error = store.rename_account(rosa, &name(taken), &BY, NOW).await.unwrap_err();
+            assert!(matches!(error, CreateAccountError::NameTaken), "{error:?}");
+        }
+        assert!(store.rename_account(rosa, &name("ROSA"), &BY, NOW).await.unwrap(), "only in case");
+        assert!(store.rename_account(rosa, &name("Rosalind"), &BY, NOW).await.unwrap());
+        assert_eq!(store.account(&name("rosalind")).await.unwrap().unwrap().id, rosa);
+        account(&store, "Rosa").await;
+        let nobody = AccountId::from_u64(99);
+        assert!(!store.rename_account(nobody, &name("nobody1"), &BY, NOW).await.unwrap());
+    }
+
+    async fn a_new_password_closes_every_session_but_one(database: &Database) {
+        let store = database.open().await;
+        let rosa = account(&store, "Rosa").await;
+        for number in 1..=3 {
+            store.open_session(rosa, &session(&token(number), LATER), NOW).await.unwrap();
+        }
+        assert!(store.set_password(rosa, hash(2), Some(&token(2)), &BY, NOW).await.unwrap());
+        let found = store.account_by_id(rosa).await.unwrap().unwrap();
+        assert_eq!(found.password_hash.unwrap().as_str(), hash(2).as_str());
+        assert!(store.session(&token(1), NOW).await.unwrap().is_none());
+        assert!(store.session(&token(2), NOW).await.unwrap().is_some());
+        store.set_password(rosa, hash(3), None, &BY, NOW).await.unwrap();
+        assert!(store.session(&token(2), NOW).await.unwrap().is_none());
+        let nobody = AccountId::from_u64(99);
+        assert!(!store.set_password(nobody, hash(2), None, &BY, NOW).await.unwrap());
+    }
+
+    async fn a_stronger_hash_replaces_only_the_one_it_was_made_for(database: &Database) {
+        let store = database.open().await;
+        let rosa = account(&store, "Rosa").await;
+        assert!(store.replace_password_hash(rosa, &hash(1), &hash(2)).await.unwrap());
+        assert!(!store.replace_password_hash(rosa, &hash(1), &hash(3)).await.unwrap());
+        let found = store.account_by_id(rosa).await.unwrap().unwrap();
+        assert_eq!(found.password_hash.unwrap().as_str(), hash(2).as_str());
+    }
+
+    async fn accounts_are_listed_page_by_page(database: &Database) {
+        let store = database.open().await;
+        for text in ["one1", "two2", "three3"] {
+            account(&store, text).await;
+        }
+        let first = store.accounts(None, 2).await.unwrap();
+        let rest = store.accounts(Some(first[1].id), 2).await.unwrap();
+        let names: Vec<_> = first.iter().chain(&rest).map(|account| account.name.as_str()).collect();
+        assert_eq!(names, ["one1", "two2", "three3"]);
+        assert_eq!((first[0].created, first[0].role.as_str()), (NOW, "player"));
+    }
+
+    async fn a_guest_is_kept_claimed_and_forgotten(database: &Database) {
+        let store = database.open().await;
+        let guest = AccountName::parse_guest("~Rosa").unwrap();
+        let rosa = store.keep_guest(&guest, &session(&token(1), UnixMillis::MAX), NOW).await.unwrap();
+        let other = AccountName::generate_guest().unwrap();
+        let other = store.keep_guest(&other, &session(&token(2), UnixMillis::MAX), NOW).await.unwrap();
+        let found = store.account(&guest).await.unwrap().unwrap();
+        assert!(found.name.is_guest() && found.password_hash.is_none());
+        let error = store.keep_guest(&guest, &session(&token(3), LATER), NOW).await.unwrap_err();
+        assert!(matches!(error, CreateAccountError::NameTaken), "{error:?}");
+        let error = store.keep_guest(&name("Rosa"), &session(&token(3), LATER), NOW).await.unwrap_err();
+        assert!(matches!(error, CreateAccountError::NameTaken), "{error:?}");
+        assert!(!store.set_password(rosa, hash(1), None, &BY, NOW).await.unwrap(), "claim it");
+
+        account(&store, "Karl").await;
+        let error = store.claim_guest(rosa, &name("karl"), hash(1), NOW).await.unwrap_err();
+        assert!(matches!(error, CreateAccountError::NameTaken), "{error:?}");
+        assert!(store.claim_guest(rosa, &name("Rosa"), hash(1), NOW).await.unwrap());
+        assert!(!store.claim_guest(rosa, &name("Rosa2"), hash(1), NOW).await.unwrap(), "once");
+        let session = store.session(&token(1), NOW).await.unwrap().unwrap();
+        assert_eq!((session.account, session.name.as_str()), (rosa, "Rosa"));
+
+        let keep = Retention { guests: std::time::Duration::from_secs(60), ..Default::default() };
+        assert_eq!(store.sweep(&keep, LATER).await.unwrap().guests, 0);
+        assert_eq!(store.sweep(&keep, MUCH_LATER).await.unwrap().guests, 1);
+        assert!(store.account_by_id(other).await.unwrap().is_none());
+        assert!(store.session(&token(2), NOW).await.unwrap().is_none());
+        assert!(store.account_by_id(rosa).await.unwrap().is_some(), "no guest any more");
+    }
 }

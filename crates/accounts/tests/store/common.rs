@@ -1,10 +1,11 @@
 //! What the tests of the store share.
 #![allow(dead_code, unused_macros, unused_imports, reason = "each test binary uses a part of it")]
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::pin::Pin;
 
-use accounts::testing::Postgres;
+use accounts::testing::{Durable, Postgres};
 use accounts::{
     AccountId, AccountName, Author, DatabaseUrl, EnrollmentSecret, KeyedHash, LauncherName,
     NewSession, PasswordHash, SecretKey, SessionToken, Store, UnixMillis,
@@ -45,22 +46,24 @@ impl Database {
 }
 
 /// Something that has to hold in every database.
-#[derive(Clone, Copy)]
 pub(crate) struct Check {
     pub(crate) name: &'static str,
     pub(crate) run: fn(&Database) -> Pin<Box<dyn Future<Output = ()> + '_>>,
 }
 
-/// Checks that have to hold in SQLite, where each is a test, and in PostgreSQL, where
-/// `everything_holds_in_postgresql_too` runs those of `CHECKS`.
+/// Checks that have to hold in SQLite, where each is a test, and in PostgreSQL, where all of a file
+/// are one test: on one server, each in a database of its own.
 macro_rules! in_every_database {
     ($($(#[doc = $doc:literal])* async fn $name:ident($database:ident: &Database) $body:block)*) => {
         $($(#[doc = $doc])* async fn $name($database: &Database) $body)*
 
-        pub(crate) const CHECKS: &[crate::common::Check] = &[$(crate::common::Check {
-            name: stringify!($name),
-            run: |database| Box::pin($name(database)),
-        }),*];
+        #[test]
+        fn all_of_this_holds_in_postgresql_too() {
+            crate::common::check_in_postgres(&[$(crate::common::Check {
+                name: stringify!($name),
+                run: |database| Box::pin($name(database)),
+            }),*]);
+        }
 
         mod in_sqlite {
             $(#[tokio::test]
@@ -72,6 +75,25 @@ macro_rules! in_every_database {
 }
 
 pub(crate) use in_every_database;
+
+pub(crate) fn check_in_postgres(checks: &[Check]) {
+    let server = Postgres::start(Durable::No);
+    let mut failed = Vec::new();
+    for check in checks {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        println!("{}", check.name);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            runtime.block_on(async {
+                let database = Database::in_postgres(&server).await;
+                (check.run)(&database).await;
+            });
+        }));
+        if result.is_err() {
+            failed.push(check.name);
+        }
+    }
+    assert!(failed.is_empty(), "failed in PostgreSQL: {failed:?}");
+}
 
 pub(crate) fn name(text: &str) -> AccountName {
     AccountName::parse(text).unwrap()

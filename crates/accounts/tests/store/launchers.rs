@@ -107,4 +107,32 @@ in_every_database! {
             store.launchers().await.unwrap().iter().map(|record| record.name.to_string()).collect();
         assert_eq!(names, ["a", "b", "C"]);
     }
+
+    async fn a_launcher_is_renamed_and_limited(database: &Database) {
+        let store = database.open().await;
+        for (text, number) in [("one", 1), ("two", 2)] {
+            store.invite_launcher(&launcher(text), &secret(number), LATER, &BY, NOW).await.unwrap();
+            store.enroll_launcher(&secret(number), [number; 32], NOW).await.unwrap();
+        }
+        store.invite_launcher(&launcher("three"), &secret(3), LATER, &BY, NOW).await.unwrap();
+        let limits = LauncherLimits { max_servers: Some(3), counts_progress: true };
+        assert!(store.limit_launcher(&launcher("ONE"), limits, &BY, NOW).await.unwrap());
+        assert!(!store.limit_launcher(&launcher("three"), limits, &BY, NOW).await.unwrap());
+        for taken in ["Two", "three"] {
+            let renamed = store.rename_launcher(&launcher("one"), &launcher(taken), &BY, NOW).await;
+            assert!(matches!(renamed, Err(RenameLauncherError::NameTaken)), "{renamed:?}");
+        }
+        store.rename_launcher(&launcher("one"), &launcher("ONE"), &BY, NOW).await.unwrap();
+        store.rename_launcher(&launcher("one"), &launcher("four"), &BY, NOW).await.unwrap();
+        let renamed = store.rename_launcher(&launcher("one"), &launcher("five"), &BY, NOW).await;
+        assert!(matches!(renamed, Err(RenameLauncherError::Unknown)), "{renamed:?}");
+        let record = store.launcher(&[1; 32]).await.unwrap().unwrap();
+        assert_eq!((record.name, record.limits), (launcher("four"), limits));
+
+        // With a new key, the limits stay.
+        store.invite_launcher(&launcher("four"), &secret(4), LATER, &BY, NOW).await.unwrap();
+        store.enroll_launcher(&secret(4), [4; 32], NOW).await.unwrap();
+        assert_eq!(store.launcher(&[4; 32]).await.unwrap().unwrap().limits, limits);
+        assert_eq!(store.launcher(&[2; 32]).await.unwrap().unwrap().limits, LauncherLimits::default());
+    }
 }

@@ -158,4 +158,40 @@ in_every_database! {
         }
         assert!(store.session(&token(1), NOW).await.unwrap().is_none());
     }
+
+    async fn sessions_are_listed_and_revoked(database: &Database) {
+        let store = database.open().await;
+        let (rosa, karl) = (account(&store, "Rosa").await, account(&store, "Karl").await);
+        let (one, two, three) = (token(1), token(2), token(3));
+        let home = Some(Prefix::of("192.0.2.7".parse().unwrap()));
+        let at_home = NewSession { prefix: home, client: "game 1.2", ..session(&one, LATER) };
+        let first = store.open_session(rosa, &at_home, NOW).await.unwrap();
+        let a_moment_later = NOW.saturating_add(Duration::from_millis(1));
+        let second = store.open_session(rosa, &session(&two, LATER), a_moment_later).await.unwrap();
+        store.open_session(karl, &session(&three, LATER), NOW).await.unwrap();
+
+        let [newer, older] = &store.sessions(rosa, NOW).await.unwrap()[..] else { panic!("two") };
+        assert_eq!((newer.number, older.number), (second, first));
+        assert_eq!((older.created, older.seen, older.expires), (NOW, NOW, LATER));
+        assert_eq!((older.prefix.as_deref(), older.client.as_str()), (Some("192.0.2.0/24"), "game 1.2"));
+        assert!(store.sessions(rosa, LATER).await.unwrap().is_empty(), "expired");
+
+        let away = Some(Prefix::of("2001:db8::1".parse().unwrap()));
+        let soon = NOW.saturating_add(Duration::from_secs(5));
+        let extended = store.extend_session(&one, MUCH_LATER, away, soon).await.unwrap().unwrap();
+        assert_eq!((extended.number, extended.role.as_str()), (first, "player"));
+        let listed = &store.sessions(rosa, NOW).await.unwrap()[0];
+        assert_eq!((listed.number, listed.created, listed.seen), (first, NOW, soon));
+        assert_eq!(listed.prefix.as_deref(), Some("2001:db8::/56"));
+        assert_eq!(store.account_by_id(rosa).await.unwrap().unwrap().seen, soon);
+
+        assert!(!store.revoke_session(karl, first).await.unwrap(), "another's");
+        assert!(store.revoke_session(rosa, first).await.unwrap());
+        assert!(store.session(&one, NOW).await.unwrap().is_none());
+        store.open_session(rosa, &session(&one, LATER), NOW).await.unwrap();
+        assert_eq!(store.revoke_sessions(rosa, Some(&two)).await.unwrap(), 1);
+        assert!(store.session(&two, NOW).await.unwrap().is_some());
+        assert_eq!(store.revoke_sessions(rosa, None).await.unwrap(), 1);
+        assert!(store.session(&three, NOW).await.unwrap().is_some(), "others stay");
+    }
 }

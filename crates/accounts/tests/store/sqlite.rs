@@ -177,3 +177,92 @@ fn everything_in(directory: &Path) -> Vec<u8> {
 fn contains(content: &[u8], wanted: &[u8]) -> bool {
     content.windows(wanted.len()).any(|window| window == wanted)
 }
+
+/// As a program of today that finds what one of yesterday has left.
+#[tokio::test]
+async fn an_older_database_is_copied_before_it_is_brought_to_the_newest_version() {
+    let database = Database::new();
+    let old = [
+        include_str!("../../migrations/0001_accounts.sql"),
+        include_str!("../../migrations/0002_sessions.sql"),
+        include_str!("../../migrations/0003_launchers.sql"),
+    ];
+    // What the migrations of that program left, with the names and sums it wrote down.
+    let mut connection = SqliteConnection::connect_with(
+        &SqliteConnectOptions::new().filename(&database.path).create_if_missing(true),
+    )
+    .await
+    .unwrap();
+    let migrations = (1..).zip(["accounts", "sessions", "launchers"]).zip(old);
+    let migrations = migrations.map(|((version, description), sql)| {
+        let kind = sqlx::migrate::MigrationType::Simple;
+        sqlx::migrate::Migration::new(
+            version,
+            description.into(),
+            kind,
+            sqlx::SqlSafeStr::into_sql_str(sql),
+            false,
+        )
+    });
+    let migrator = sqlx::migrate::Migrator::with_migrations(migrations.collect());
+    migrator.run_direct(None, &mut connection, false).await.unwrap();
+    for (id, text) in [(1, "Bob"), (2, "B0b"), (3, "Rosa")] {
+        sqlx::query("INSERT INTO accounts VALUES (?, ?, ?, ?, 1000)")
+            .bind(id)
+            .bind(text)
+            .bind(text.to_lowercase())
+            .bind(hash(1).as_str())
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+    connection.close().await.unwrap();
+
+    let store = database.open().await;
+    for text in ["Bob", "B0b", "Rosa"] {
+        let account =
+            store.account(&name(text)).await.unwrap().expect("everybody keeps their name");
+        assert_eq!(
+            (account.seen, account.role.as_str()),
+            (UnixMillis::from_millis(1000), "player")
+        );
+    }
+    let error = store.create_account(&name("bOB"), hash(1), NOW).await.unwrap_err();
+    assert!(matches!(error, CreateAccountError::NameTaken), "{error:?}");
+    let error = store.create_account(&name("r0sa"), hash(1), NOW).await.unwrap_err();
+    assert!(matches!(error, CreateAccountError::NameTaken), "{error:?}");
+
+    let copy = database.directory.path().join("accounts.db.version-3.bak");
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    let mut connection = connect(&copy).await;
+    let kept: Vec<(String,)> = sqlx::query_as("SELECT name FROM accounts ORDER BY id")
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(kept.len(), 3);
+    let version: (i64,) = sqlx::query_as("SELECT MAX(version) FROM _sqlx_migrations")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(version.0, 3);
+    let before = fs::read_dir(database.directory.path()).unwrap().count();
+    drop(store);
+    let _again = database.open().await;
+    assert_eq!(fs::read_dir(database.directory.path()).unwrap().count(), before, "no further copy");
+}
+
+#[tokio::test]
+async fn what_is_in_the_audit_log_stays() {
+    let database = Database::new();
+    let store = database.open().await;
+    store.audit(&Audited::of(AuditAction::Kicked, &BY), NOW).await.unwrap();
+    let mut connection = connect(&database.path).await;
+    for sql in [
+        "DELETE FROM audit",
+        "UPDATE audit SET author = 'system'",
+        "UPDATE audit SET address = '::1'",
+    ] {
+        let error = sqlx::query(sql).execute(&mut connection).await.unwrap_err();
+        assert!(error.to_string().contains("only ever added to"), "{error}");
+    }
+}
