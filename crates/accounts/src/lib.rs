@@ -86,7 +86,7 @@ mod name_rules;
 mod note;
 mod password;
 mod prefix;
-mod private_file;
+pub mod private_file;
 mod range;
 mod role;
 mod secret_key;

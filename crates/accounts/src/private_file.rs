@@ -1,12 +1,59 @@
-//! Files nobody but their owner reads: created whole or not at all, never overwritten.
+//! Files nobody but their owner reads: written whole or not at all.
+//!
+//! For keys that lie beside the database. Everything here blocks on the disk.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use ring::rand::{SecureRandom, SystemRandom};
+use zeroize::Zeroizing;
+
+/// What is in `path`; where there is no such file, what `make` makes, once it is on disk there.
+///
+/// Of several processes that find none, one makes it. An existing file is never overwritten, but
+/// loses the rights others have to it.
+///
+/// # Errors
+///
+/// When it can be neither read nor created, when `make` fails, or when there are more than
+/// `max_bytes` in it ([`io::ErrorKind::InvalidData`]).
+pub fn read_or_create(
+    path: &Path,
+    max_bytes: usize,
+    make: impl FnOnce() -> io::Result<Zeroizing<Vec<u8>>>,
+) -> io::Result<Zeroizing<Vec<u8>>> {
+    if !path.try_exists()? {
+        create(path, &make()?)?;
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(path)?.take(max_bytes as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > max_bytes {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    if restrict(path)? {
+        tracing::warn!(path = %path.display(), "others could read a file with keys");
+    }
+    Ok(bytes)
+}
+
+/// Puts `content` in the place of what is in `path`, in one step: after a loss of power it is all of
+/// the old or all of the new.
+///
+/// # Errors
+///
+/// When it cannot be written; then the old one is still there.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = temporary_name(path)?;
+    let written = write_new(&temporary, content).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    File::open(directory_of(path))?.sync_all()
+}
 
 /// Creates `path` with `content`, mode 0600; returns false when it exists already.
 ///
@@ -80,6 +127,21 @@ mod tests {
         assert!(create(&path, b"first").unwrap());
         assert!(!create(&path, b"second").unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left over");
+    }
+
+    #[test]
+    fn a_file_is_made_once_and_replaced_as_a_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys");
+        let make = |content: &[u8]| Ok(Zeroizing::new(content.to_vec()));
+        assert_eq!(*read_or_create(&path, 10, || make(b"first")).unwrap(), b"first");
+        assert_eq!(*read_or_create(&path, 10, || make(b"second")).unwrap(), b"first");
+        replace(&path, b"third").unwrap();
+        assert_eq!(*read_or_create(&path, 10, || make(b"")).unwrap(), b"third");
+        let error = read_or_create(&path, 4, || make(b"")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left over");
     }

@@ -60,6 +60,15 @@ impl SecretKey {
         self.hash(b"gatehouse enrollment secret", secret.as_bytes())
     }
 
+    /// What is kept of another secret that was handed out, such as a code to join a server. A
+    /// purpose for each kind of secret keeps their hashes apart.
+    ///
+    /// The secret has to be random: what can be guessed can be guessed by whoever has the key.
+    pub fn hash_secret(&self, purpose: &str, secret: &[u8]) -> KeyedHash {
+        // Told apart from the purposes above by how it begins.
+        self.hash_bytes(&[b"other:", purpose.as_bytes()].concat(), secret)
+    }
+
     fn load(path: &Path) -> Result<Self, SecretKeyError> {
         let file_error = |source| SecretKeyError::File { path: path.to_owned(), source };
         let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_BYTES + 1));
@@ -77,6 +86,10 @@ impl SecretKey {
 
     /// `purpose` keeps hashes for different uses apart, whatever the bytes are.
     fn hash(&self, purpose: &[u8], secret: &[u8; 32]) -> KeyedHash {
+        self.hash_bytes(purpose, secret)
+    }
+
+    fn hash_bytes(&self, purpose: &[u8], secret: &[u8]) -> KeyedHash {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(purpose);
         context.update(&[0]);
@@ -198,6 +211,12 @@ mod tests {
         assert_ne!(hash, key.hash_token(&other));
         assert_ne!(hash, key.hash_enrollment(&EnrollmentSecret::from_bytes([7; 32])));
         assert_ne!(hash.as_bytes(), token.as_bytes());
+        let (code, same) = (key.hash_secret("code", &[7; 32]), key.hash_secret("code", &[7; 32]));
+        assert_eq!(code, same);
+        assert_ne!(code, hash);
+        assert_ne!(code, key.hash_secret("other", &[7; 32]));
+        assert_ne!(code, other_key.hash_secret("code", &[7; 32]));
+        assert_ne!(hash, key.hash_secret("gatehouse session token", &[7; 32]));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod commands;
+mod databases;
 mod launchers;
 mod outages;
 mod support;
