@@ -1,15 +1,18 @@
 //! The command line: what can be asked for, and how it is answered.
 
-use std::io;
+use std::{io, num::ParseIntError, path::PathBuf, time::SystemTime};
 
 use anyhow::Context;
-use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use protocol::{FromOperator, LauncherInfo, ServerInfo, Text, ToOperator};
+use protocol::{
+    CaptureScope, FromOperator, LauncherInfo, LoginServerStatus, ServerInfo, Text, ToOperator,
+    UnixMillis,
+};
 use serde_json::{Value, json};
 
 use crate::{
-    Config,
+    Config, capture_show,
     config::Settings,
     operator::{REQUEST, ask},
 };
@@ -50,6 +53,13 @@ pub enum Command {
     /// See and command game servers. The login server has to run.
     #[command(subcommand)]
     Server(ServerCommand),
+    /// Print how the login server is that runs in the data directory.
+    Status,
+    /// Print what it has counted, in the text format of Prometheus.
+    Metrics,
+    /// Record what is said on connections, without what is secret; and read it.
+    #[command(subcommand)]
+    Capture(CaptureCommand),
     /// Print a script that completes this program's arguments.
     Completion {
         /// For which shell.
@@ -92,6 +102,97 @@ pub enum ServerCommand {
         #[arg(default_value = "")]
         reason: String,
     },
+}
+
+/// What to do with captures. Passwords, tokens and what players say to each other are not in them.
+#[derive(Clone, Debug, Subcommand)]
+pub enum CaptureCommand {
+    /// Start to write a file in the data directory. Prints its name. The login server has to run.
+    Start {
+        /// Only one connection, by the number that log lines about it have as `peer`.
+        #[arg(long, value_name = "NUMBER", conflicts_with = "kind", value_parser = peer_number)]
+        peer: Option<u64>,
+        /// Only connections of this kind.
+        #[arg(long)]
+        kind: Option<CapturedKind>,
+        /// Largest size of the file in MiB; then the capture ends, and the file says so. No more
+        /// than 4096.
+        #[arg(long, value_name = "MIB", default_value_t = 64)]
+        max_mib: u32,
+    },
+    /// Stop. Prints the name of the file once everything is in it.
+    Stop,
+    /// Print a file, a line for each record.
+    Show {
+        /// Which one.
+        file: PathBuf,
+    },
+}
+
+/// A kind of connection that can be captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CapturedKind {
+    /// Players' programs.
+    GameClient,
+    /// Game server launchers.
+    Launcher,
+}
+
+/// Prints how the login server is.
+///
+/// # Errors
+///
+/// When it does not say.
+pub async fn status(config: &Config) -> anyhow::Result<()> {
+    for answer in ask(config, FromOperator::Status { request: REQUEST }).await? {
+        if let ToOperator::Status { status, .. } = answer {
+            print_status(config, &status);
+        }
+    }
+    Ok(())
+}
+
+/// Prints what the login server has counted.
+///
+/// # Errors
+///
+/// When it does not say.
+pub async fn metrics(config: &Config) -> anyhow::Result<()> {
+    for answer in ask(config, FromOperator::Metrics { request: REQUEST }).await? {
+        if let ToOperator::Metrics { lines, .. } = answer {
+            lines.iter().for_each(|line| println!("{line}"));
+        }
+    }
+    Ok(())
+}
+
+/// Does what an operator asks for, and prints the answer.
+///
+/// # Errors
+///
+/// When it was not done.
+pub async fn capture(config: &Config, command: CaptureCommand) -> anyhow::Result<()> {
+    let request = REQUEST;
+    let message = match command {
+        CaptureCommand::Start { peer, kind, max_mib } => {
+            let scope = match (peer, kind) {
+                (Some(peer), _) => CaptureScope::Peer(peer),
+                (None, Some(CapturedKind::GameClient)) => CaptureScope::GameClients,
+                (None, Some(CapturedKind::Launcher)) => CaptureScope::Launchers,
+                (None, None) => CaptureScope::Everybody,
+            };
+            let max_bytes = u64::from(max_mib) * 1024 * 1024;
+            FromOperator::StartCapture { request, scope, max_bytes }
+        }
+        CaptureCommand::Stop => FromOperator::StopCapture { request },
+        CaptureCommand::Show { file } => return capture_show::show(&file, config.json),
+    };
+    for answer in ask(config, message).await? {
+        if let ToOperator::Capture { path, .. } = answer {
+            print(config, &json!({"event": "capture", "file": path}), &path);
+        }
+    }
+    Ok(())
 }
 
 /// Does what an operator asks for, and prints the answer.
@@ -183,9 +284,11 @@ fn command() -> clap::Command {
     let irrelevant = |arg: &&Arg| ONLY_WHEN_RUNNING.contains(&arg.get_id().as_str());
     let hidden = command.get_arguments().filter(irrelevant).map(|arg| arg.clone().hide(true));
     let hidden: Vec<_> = hidden.collect();
-    ["launcher", "server", "completion"].into_iter().fold(command, |command, name| {
-        command.mut_subcommand(name, |subcommand| subcommand.args(hidden.clone()))
-    })
+    ["launcher", "server", "status", "metrics", "capture", "completion"]
+        .into_iter()
+        .fold(command, |command, name| {
+            command.mut_subcommand(name, |subcommand| subcommand.args(hidden.clone()))
+        })
 }
 
 const ONLY_WHEN_RUNNING: [&str; 5] =
@@ -227,6 +330,34 @@ fn print_server(config: &Config, server: &ServerInfo) {
         "players": players,
     });
     print(config, &value, &text);
+}
+
+fn print_status(config: &Config, status: &LoginServerStatus) {
+    let LoginServerStatus { program, since, game_clients, sessions, launchers, servers, .. } =
+        status;
+    let capture = status.capture.as_ref().map(|path| format!("\ncapture\t{path}"));
+    let text = format!(
+        "{program}\trunning for {} s\ngame clients\t{game_clients}\nsessions\t{sessions}\n\
+         launchers\t{launchers}\nservers\t{servers}{}",
+        seconds_since(*since),
+        capture.unwrap_or_default(),
+    );
+    let value = json!({
+        "event": "status", "program": program, "boot": status.boot, "since": since,
+        "game_clients": game_clients, "sessions": sessions, "launchers": launchers,
+        "servers": servers, "capture": status.capture,
+    });
+    print(config, &value, &text);
+}
+
+fn seconds_since(UnixMillis(then): UnixMillis) -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    now.as_secs().saturating_sub(then / 1000)
+}
+
+/// A number as the log has it: `#7`, or without the `#`.
+fn peer_number(text: &str) -> Result<u64, ParseIntError> {
+    text.strip_prefix('#').unwrap_or(text).parse()
 }
 
 fn print(config: &Config, value: &Value, text: &str) {

@@ -4,6 +4,7 @@
 //! decides, `server` for the one actor that does what the lobby wants done, and `handlers` for who
 //! connects.
 
+mod capture_show;
 pub mod cli;
 pub mod config;
 mod data_dir;
@@ -12,6 +13,7 @@ mod launchers;
 pub mod lobby;
 mod operator;
 mod ready;
+mod recordings;
 mod run;
 mod server;
 mod store;

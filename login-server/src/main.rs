@@ -47,6 +47,9 @@ async fn execute(config: Config, command: Option<Command>) -> anyhow::Result<()>
         Some(Command::CheckConfig) => cli::check_config(&config),
         Some(Command::Launcher(command)) => cli::launcher(&config, command).await,
         Some(Command::Server(command)) => cli::server(&config, command).await,
+        Some(Command::Status) => cli::status(&config).await,
+        Some(Command::Metrics) => cli::metrics(&config).await,
+        Some(Command::Capture(command)) => cli::capture(&config, command).await,
         Some(Command::Completion { shell }) => {
             cli::completion(shell);
             Ok(())

@@ -73,11 +73,15 @@ async fn ask_server(
             ToOperator::Goodbye(goodbye) => return Err(goodbye.into()),
             ToOperator::Refused { why, .. } => bail!("{why}"),
             ToOperator::Done { .. } => return Ok(answers),
-            ToOperator::Invitation { .. } => {
+            ToOperator::Invitation { .. }
+            | ToOperator::Status { .. }
+            | ToOperator::Capture { .. } => {
                 answers.push(answer);
                 return Ok(answers);
             }
-            ToOperator::Launcher { .. } | ToOperator::Server { .. } => answers.push(answer),
+            ToOperator::Launcher { .. }
+            | ToOperator::Server { .. }
+            | ToOperator::Metrics { .. } => answers.push(answer),
         }
     }
 }
@@ -110,7 +114,12 @@ async fn answer_ourselves(
             launchers.revoke(&name).await?;
             Vec::new()
         }
-        FromOperator::ListServers { .. } | FromOperator::Kick { .. } => {
+        FromOperator::ListServers { .. }
+        | FromOperator::Kick { .. }
+        | FromOperator::Status { .. }
+        | FromOperator::Metrics { .. }
+        | FromOperator::StartCapture { .. }
+        | FromOperator::StopCapture { .. } => {
             bail!("no login server runs in {}", config.data_dir.display())
         }
     };
@@ -122,7 +131,7 @@ async fn answer_ourselves(
 pub(crate) const REQUEST: RequestId = RequestId(1);
 
 /// What we call ourselves.
-const PROGRAM: &str = concat!("login-server/", env!("CARGO_PKG_VERSION"));
+pub(crate) const PROGRAM: &str = concat!("login-server/", env!("CARGO_PKG_VERSION"));
 
 /// Longest a server may take for its whole answer.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -26,6 +26,7 @@ use crate::{
     launchers::{Launchers, default_address},
     lobby::Limits,
     ready::Ready,
+    recordings::Recordings,
     server::{LoginServer, ShutDown},
     store::Accounts,
 };
@@ -45,6 +46,9 @@ pub struct CentralActorEnded;
 /// When it cannot start, with everything that is needed to know why; [`CentralActorEnded`] when it
 /// fails later.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    // Handlers count with what is there when they are made.
+    program_metrics::install()?;
+    let _upkeep = Task(actix::spawn(program_metrics::upkeep()).abort_handle());
     let dir = DataDir::lock(&config.data_dir)?;
     let Foundation { identity, secret_key, store } = Foundation::open(&config, dir.path()).await?;
     let port_config = SecurePortConfig {
@@ -78,22 +82,21 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
         registrations_per_hour: config.limits.registrations_per_hour,
         ..Default::default()
     };
-    let (server, ended) = supervise(LoginServer::new(limits, boot_id()?, accounts));
+    let recordings = Recordings::new(dir.path());
+    let capture = recordings.capture();
+    let server = LoginServer::new(limits, boot_id()?, accounts, recordings);
+    let (server, ended) = supervise(server);
     let control = dir.listen_for_operators().context("cannot listen for operators")?;
     let connections = connection_config(&config);
+    let captured = ConnectionConfig { capture: Some(capture.clone()), ..connections.clone() };
     let handlers = Handlers {
         game_clients: start(
             GameClientHandler,
             port.listener(ALPN_GAME_CLIENT),
             &server,
-            connections.clone(),
+            captured.clone(),
         ),
-        launchers: start(
-            LauncherHandler,
-            port.listener(ALPN_LAUNCHER),
-            &server,
-            connections.clone(),
-        ),
+        launchers: start(LauncherHandler, port.listener(ALPN_LAUNCHER), &server, captured),
         operators: start(OperatorHandler, control, &server, connections),
         port: port.start(),
     };
@@ -103,6 +106,11 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     tracing::info!("shutting down");
     if timeout(SHUTDOWN_TIMEOUT, handlers.stop(&server)).await.is_err() {
         tracing::warn!("some connections were cut off");
+    }
+    if let Some(ending) = capture.stop()
+        && let Ok(Err(error)) = tokio::task::spawn_blocking(|| ending.wait()).await
+    {
+        tracing::warn!(%error, "the capture is not whole");
     }
     if timeout(SHUTDOWN_TIMEOUT, store.close()).await.is_err() {
         tracing::warn!("the store was still busy");

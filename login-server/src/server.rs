@@ -7,6 +7,7 @@ use std::{
 
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use connection_handler::{Peer, PeerId};
+use metrics::gauge;
 use protocol::{BootId, Goodbye, ToGameClient, ToLauncher, UnixMillis};
 use tokio::{
     task::AbortHandle,
@@ -15,7 +16,8 @@ use tokio::{
 
 use crate::{
     handlers::{game_client::GameClient, launcher::Launcher, operator::Operator},
-    lobby::{Answer, Effect, Event, Limits, LinkId, Lobby, Now, Ticket},
+    lobby::{Answer, Census, Effect, Event, Limits, LinkId, Lobby, Now, Ticket},
+    recordings::Recordings,
     store::Accounts,
 };
 
@@ -28,21 +30,32 @@ pub(crate) struct LoginServer {
     pub(crate) operators: BTreeMap<PeerId, Operator>,
     pub(crate) store: Accounts,
     pub(crate) boot: BootId,
+    /// When it began.
+    pub(crate) since: UnixMillis,
+    pub(crate) recordings: Recordings,
     /// What the store works at.
     asked: HashMap<Ticket, AbortHandle>,
     begun: Instant,
 }
 
 impl LoginServer {
-    pub(crate) fn new(limits: Limits, boot: BootId, store: Accounts) -> Self {
+    pub(crate) fn new(
+        limits: Limits,
+        boot: BootId,
+        store: Accounts,
+        recordings: Recordings,
+    ) -> Self {
         let begun = Instant::now();
+        let now = now_since(begun);
         Self {
-            lobby: Lobby::new(limits, boot, now_since(begun)),
+            lobby: Lobby::new(limits, boot, now),
             game_clients: HashMap::new(),
             launchers: HashMap::new(),
             operators: BTreeMap::new(),
             store,
             boot,
+            since: now.clock,
+            recordings,
             asked: HashMap::new(),
             begun,
         }
@@ -139,6 +152,11 @@ impl Handler<Tick> for LoginServer {
 
     fn handle(&mut self, _: Tick, ctx: &mut Context<Self>) {
         self.happened(Event::Tick, ctx);
+        let Census { game_clients, sessions, launchers, servers } = self.lobby.census();
+        gauge!("login_server_game_clients").set(game_clients as f64);
+        gauge!("login_server_sessions").set(sessions as f64);
+        gauge!("login_server_launchers").set(launchers as f64);
+        gauge!("login_server_servers").set(servers as f64);
     }
 }
 

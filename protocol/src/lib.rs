@@ -47,7 +47,10 @@ pub use crate::{
     },
     launcher::{Admission, FromLauncher, Reachable, ToLauncher},
     list::{List, ListError},
-    operator::{FromOperator, LauncherInfo, PlayerInfo, ServerInfo, ToOperator},
+    operator::{
+        CaptureScope, FromOperator, LauncherInfo, LoginServerStatus, PlayerInfo, ServerInfo,
+        ToOperator,
+    },
     secret::{EnrollmentSecret, JoinSecret, Password, SessionToken},
     server::{ServerChange, ServerEvent, ServerEvents, ServerProperty, ServerState},
     text::{Text, TextError},

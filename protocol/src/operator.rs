@@ -4,9 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    GamePlayerId, Goodbye, Hello, List, RequestId, ServerId, ServerState, Text, UnixMillis,
+    BootId, GamePlayerId, Goodbye, Hello, List, RequestId, ServerId, ServerState, Text, UnixMillis,
     Welcome,
     codec::{Decode, Encode},
+    ids::decimal,
 };
 
 /// What an operator says to the login server.
@@ -50,6 +51,31 @@ pub enum FromOperator {
         player: Text<64>,
         /// Shown to the player.
         reason: Text<128>,
+    },
+    /// How is the login server? Answered by `Status`.
+    Status {
+        /// Ties the answer to it.
+        request: RequestId,
+    },
+    /// What has it counted? Answered by `Metrics`, as often as it takes, then `Done`.
+    Metrics {
+        /// Ties the answers to it.
+        request: RequestId,
+    },
+    /// Record what is said from now on. Answered by `Capture`.
+    StartCapture {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// By whom, and to whom.
+        scope: CaptureScope,
+        /// Largest size of the file.
+        #[serde(with = "decimal")]
+        max_bytes: u64,
+    },
+    /// Record no more. Answered by `Capture` when all is written.
+    StopCapture {
+        /// Ties the answer to it.
+        request: RequestId,
     },
 }
 
@@ -95,6 +121,61 @@ pub enum ToOperator {
         /// The server.
         server: ServerInfo,
     },
+    /// How the login server is.
+    Status {
+        /// The request it answers.
+        request: RequestId,
+        /// How it is.
+        status: LoginServerStatus,
+    },
+    /// Some of what was counted.
+    Metrics {
+        /// The request it answers.
+        request: RequestId,
+        /// Lines of the text format of Prometheus.
+        lines: List<Text<400>, 256>,
+    },
+    /// A file that is being written, or was.
+    Capture {
+        /// The request it answers.
+        request: RequestId,
+        /// Where it is.
+        path: Text<4096>,
+    },
+}
+
+/// How a login server is.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct LoginServerStatus {
+    /// Which program it is.
+    pub program: Text<64>,
+    /// This run of it.
+    pub boot: BootId,
+    /// Since when it runs.
+    pub since: UnixMillis,
+    /// Game clients that are connected.
+    pub game_clients: u32,
+    /// Sessions of players: with a connection, or waiting for their player to come back.
+    pub sessions: u32,
+    /// Launchers that are connected.
+    pub launchers: u32,
+    /// Game servers in the list.
+    pub servers: u32,
+    /// What is being recorded to.
+    pub capture: Option<Text<4096>>,
+}
+
+/// Whose messages are recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub enum CaptureScope {
+    /// All game clients, and all launchers.
+    Everybody,
+    /// All game clients.
+    GameClients,
+    /// All launchers.
+    Launchers,
+    /// One of them, by the number the log gives it.
+    Peer(#[serde(with = "decimal")] u64),
 }
 
 /// An enrolled launcher, as an operator sees it.

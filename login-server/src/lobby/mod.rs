@@ -40,7 +40,7 @@ pub use self::{
         Answer, Effect, Event, KnownSession, LauncherKey, LinkId, Now, Query, SessionId, Ticket,
     },
     limits::{Limits, Rate},
-    operator::KickError,
+    operator::{Census, KickError},
     servers::ServerList,
     view::View,
 };

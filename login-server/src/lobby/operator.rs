@@ -24,7 +24,30 @@ pub enum KickError {
     Unreachable,
 }
 
+/// How many there are of whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Census {
+    /// Connections of game clients.
+    pub game_clients: usize,
+    /// Sessions: with a connection, or waiting for their player to come back.
+    pub sessions: usize,
+    /// Connections of launchers.
+    pub launchers: usize,
+    /// Game servers in the list.
+    pub servers: usize,
+}
+
 impl Lobby {
+    /// Counts everybody.
+    pub fn census(&self) -> Census {
+        Census {
+            game_clients: self.clients.len(),
+            sessions: self.sessions.len(),
+            launchers: self.launchers.len(),
+            servers: self.servers.iter().count(),
+        }
+    }
+
     /// Throws a player out of a game. The server is named by its id or title, the player by the
     /// number or name the game knows.
     ///

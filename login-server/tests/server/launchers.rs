@@ -16,7 +16,7 @@ use crate::{
 const SERVER: ServerId = ServerId(0x1234);
 
 /// A launcher that has just enrolled.
-async fn enrolled(server: &Server, name: &str) -> (Launcher, Identity) {
+pub(crate) async fn enrolled(server: &Server, name: &str) -> (Launcher, Identity) {
     let enrollment = enroll(server, name).await;
     let identity = Identity::ephemeral().unwrap();
     let mut launcher = server.launcher(&identity).await;

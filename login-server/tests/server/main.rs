@@ -5,5 +5,6 @@ mod commands;
 mod databases;
 mod launchers;
 mod outages;
+mod seeing;
 mod support;
 mod trouble;

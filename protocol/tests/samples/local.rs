@@ -1,9 +1,9 @@
 //! Messages that stay on one machine: of keepers and operators.
 
 use protocol::{
-    Admission, BootId, ExitCause, Exited, FromKeeper, FromOperator, GamePlayerId, Goodbye, Hello,
-    KeeperChange, KeeperChanges, LauncherInfo, List, PlayerInfo, RequestId, ServerChange,
-    ServerInfo, ServerState, ToKeeper, ToOperator, UnixMillis, Welcome,
+    Admission, BootId, CaptureScope, ExitCause, Exited, FromKeeper, FromOperator, GamePlayerId,
+    Goodbye, Hello, KeeperChange, KeeperChanges, LauncherInfo, List, LoginServerStatus, PlayerInfo,
+    RequestId, ServerChange, ServerInfo, ServerState, ToKeeper, ToOperator, UnixMillis, Welcome,
 };
 
 use super::{parts::SERVER, samples, text};
@@ -73,6 +73,19 @@ samples! { FromOperator {
         player: text("Ada"),
         reason: text("too loud"),
     };
+    Status: FromOperator::Status { request: RequestId(6) };
+    Metrics: FromOperator::Metrics { request: RequestId(7) };
+    StartCapture: FromOperator::StartCapture {
+        request: RequestId(8), scope: CaptureScope::Everybody, max_bytes: 65_536,
+    };
+    StopCapture: FromOperator::StopCapture { request: RequestId(9) };
+} }
+
+samples! { CaptureScope {
+    Everybody: CaptureScope::Everybody;
+    GameClients: CaptureScope::GameClients;
+    Launchers: CaptureScope::Launchers;
+    Peer: CaptureScope::Peer(7);
 } }
 
 samples! { ToOperator {
@@ -98,6 +111,22 @@ samples! { ToOperator {
         state: Some(ServerState::Ready),
         players: List::first_of([PlayerInfo { player: GamePlayerId(2), name: text("Ada") }]),
     } };
+    Status: ToOperator::Status { request: RequestId(6), status: LoginServerStatus {
+        program: text("login-server/0.1.0"),
+        boot: BootId(0xfedc_ba98_7654_3210),
+        since: UnixMillis(1_800_000_000_000),
+        game_clients: 300,
+        sessions: 310,
+        launchers: 2,
+        servers: 5,
+        capture: Some(text("/var/lib/gatehouse/captures/1.capture")),
+    } };
+    Metrics: ToOperator::Metrics {
+        request: RequestId(7), lines: List::first_of([text("# TYPE up gauge"), text("up 1")]),
+    };
+    Capture: ToOperator::Capture {
+        request: RequestId(8), path: text("/var/lib/gatehouse/captures/1.capture"),
+    };
 } }
 
 fn hello(program: &str, version: u16) -> Hello {

@@ -7,9 +7,9 @@ mod parts;
 use std::fmt::Debug;
 
 use protocol::{
-    Admission, Channel, ExitCause, FromGameClient, FromKeeper, FromLauncher, FromOperator, Goodbye,
-    KeeperChange, Refusal, ServerChange, ServerEvent, ServerProperty, ServerState, Speaker, Text,
-    ToGameClient, ToKeeper, ToLauncher, ToOperator, Wire,
+    Admission, CaptureScope, Channel, ExitCause, FromGameClient, FromKeeper, FromLauncher,
+    FromOperator, Goodbye, KeeperChange, Refusal, ServerChange, ServerEvent, ServerProperty,
+    ServerState, Speaker, Text, ToGameClient, ToKeeper, ToLauncher, ToOperator, Wire,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -61,6 +61,7 @@ pub(crate) fn visit_local(visitor: &mut impl Visitor) {
     visitor.visit::<KeeperChange>();
     visitor.visit::<ExitCause>();
     visitor.visit::<FromOperator>();
+    visitor.visit::<CaptureScope>();
     visitor.visit::<ToOperator>();
 }
 

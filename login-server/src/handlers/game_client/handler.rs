@@ -1,9 +1,10 @@
 //! Connections of game clients.
 
 use ::protocol::{MAX_AFTER_LOGIN, VERSION};
-use connection_handler::{ConnectionHandler, MessageLimit, Peer, PeerLink};
+use connection_handler::{ConnectionHandler, MessageLimit, Peer, PeerLink, capture::Exposure};
 
 use super::protocol::{FromGameClient, Reader, ToGameClient, Writer, reader_and_writer};
+use crate::handlers::exposure::exposure;
 
 /// A player's program.
 #[derive(Debug)]
@@ -44,5 +45,18 @@ impl ConnectionHandler for GameClientHandler {
         let (reader, writer, limit) = reader_and_writer();
         link.set_encoding_class(writer.encoding_class(VERSION.into()));
         (reader, writer, GameClient { link, limit })
+    }
+    fn expose_incoming(message: &FromGameClient) -> Exposure {
+        exposure!(message, FromGameClient {
+            whole: Hello LogOut WatchServers UnwatchServers Join Leave Ping Pong Ack;
+            redacted: Register LogIn Resume Chat;
+        })
+    }
+
+    fn expose_outgoing(message: &ToGameClient) -> Exposure {
+        exposure!(message, ToGameClient {
+            whole: Welcome Goodbye Refused LoggedOut Servers Left Ping Pong Ack Queued Done;
+            redacted: LoggedIn Joined Said;
+        })
     }
 }

@@ -1,9 +1,10 @@
 //! Connections of launchers.
 
 use ::protocol::MAX_AFTER_LOGIN;
-use connection_handler::{ConnectionHandler, MessageLimit, Peer, PeerLink};
+use connection_handler::{ConnectionHandler, MessageLimit, Peer, PeerLink, capture::Exposure};
 
 use super::protocol::{FromLauncher, Reader, ToLauncher, Writer, reader_and_writer};
+use crate::handlers::exposure::exposure;
 
 /// A game server launcher.
 #[derive(Debug)]
@@ -43,5 +44,18 @@ impl ConnectionHandler for LauncherHandler {
     ) -> (Self::Reader, Self::Writer, Launcher) {
         let (reader, writer, limit) = reader_and_writer();
         (reader, writer, Launcher { link, limit })
+    }
+    fn expose_incoming(message: &FromLauncher) -> Exposure {
+        exposure!(message, FromLauncher {
+            whole: Hello Servers Reachable Ping Pong;
+            redacted: Enroll Admitted Said;
+        })
+    }
+
+    fn expose_outgoing(message: &ToLauncher) -> Exposure {
+        exposure!(message, ToLauncher {
+            whole: Welcome Goodbye Enrolled Admit Dismiss Kick Ping Pong;
+            redacted: Say;
+        })
     }
 }

@@ -1,10 +1,13 @@
 //! What the server makes of what operators say.
 
+use std::{future::ready, path::Path};
+
 use ::protocol::{
-    Goodbye, Hello, LauncherInfo, List, PlayerInfo, RequestId, ServerId, ServerInfo, Text, Welcome,
-    negotiate,
+    CaptureScope, Goodbye, Hello, LauncherInfo, List, LoginServerStatus, PlayerInfo, RequestId,
+    ServerId, ServerInfo, Text, Welcome, negotiate,
 };
 use actix::{AsyncContext, Context, Handler, Message};
+use anyhow::Context as _;
 use connection_handler::{Peer, PeerConnected, PeerDisconnected, PeerId, PeerMessages};
 
 use super::{
@@ -12,8 +15,10 @@ use super::{
     protocol::{FromOperator, ToOperator},
 };
 use crate::{
-    launchers::{Invitation, KnownLauncher, LauncherError},
-    lobby::{Event, LauncherKey, View},
+    launchers::{Invitation, KnownLauncher},
+    lobby::{Census, Event, LauncherKey, View},
+    operator::PROGRAM,
+    recordings::NewFile,
     server::LoginServer,
 };
 
@@ -51,13 +56,13 @@ impl Handler<PeerDisconnected<Operator>> for LoginServer {
     }
 }
 
-/// What the store has said to an operator's request.
+/// What the store or the disk has said to an operator's request.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 struct OperatorAnswered {
     operator: PeerId,
     request: RequestId,
-    answer: Result<OperatorAnswer, LauncherError>,
+    answer: anyhow::Result<OperatorAnswer>,
 }
 
 #[derive(Debug)]
@@ -65,6 +70,14 @@ enum OperatorAnswer {
     Invited(Invitation),
     Launchers(Vec<KnownLauncher>),
     Revoked(Option<LauncherKey>),
+    /// A capture can be started.
+    FileCreated {
+        file: NewFile,
+        scope: CaptureScope,
+        max_bytes: u64,
+    },
+    /// A capture is stopped.
+    FileWritten(Text<4096>),
 }
 
 impl Handler<OperatorAnswered> for LoginServer {
@@ -95,6 +108,12 @@ impl Handler<OperatorAnswered> for LoginServer {
                 }
                 self.to_operator(operator, ToOperator::Done { request });
             }
+            Ok(OperatorAnswer::FileCreated { file, scope, max_bytes }) => {
+                self.start_capture(operator, request, file, scope, max_bytes);
+            }
+            Ok(OperatorAnswer::FileWritten(path)) => {
+                self.to_operator(operator, ToOperator::Capture { request, path });
+            }
             Err(error) => self.refuse_operator(operator, request, &error.to_string()),
         }
     }
@@ -114,7 +133,7 @@ impl LoginServer {
     }
 
     fn operator_asks(&mut self, operator: PeerId, message: FromOperator, ctx: &mut Context<Self>) {
-        if let Some(request) = request_to_store(&message)
+        if let Some(request) = answered_later(&message)
             && !self.may_wait(operator)
         {
             return self.refuse_operator(operator, request, "too many requests at once");
@@ -125,17 +144,17 @@ impl LoginServer {
             FromOperator::InviteLauncher { request, name, address } => {
                 answer(ctx, operator, request, async move {
                     let invited = launchers.invite(&name, address.as_deref()).await;
-                    invited.map(OperatorAnswer::Invited)
+                    Ok(OperatorAnswer::Invited(invited?))
                 });
             }
             FromOperator::ListLaunchers { request } => {
                 answer(ctx, operator, request, async move {
-                    launchers.list().await.map(OperatorAnswer::Launchers)
+                    Ok(OperatorAnswer::Launchers(launchers.list().await?))
                 });
             }
             FromOperator::RevokeLauncher { request, name } => {
                 answer(ctx, operator, request, async move {
-                    launchers.revoke(&name).await.map(OperatorAnswer::Revoked)
+                    Ok(OperatorAnswer::Revoked(launchers.revoke(&name).await?))
                 });
             }
             FromOperator::ListServers { request } => self.list_servers(operator, request),
@@ -147,6 +166,73 @@ impl LoginServer {
                     }
                     Err(error) => self.refuse_operator(operator, request, &error.to_string()),
                 }
+            }
+            FromOperator::Status { request } => {
+                let status = self.status();
+                self.to_operator(operator, ToOperator::Status { request, status });
+            }
+            FromOperator::Metrics { request } => self.tell_metrics(operator, request),
+            FromOperator::StartCapture { request, .. } if self.recordings.current().is_some() => {
+                answer(ctx, operator, request, ready(Err(anyhow::anyhow!(ALREADY))));
+            }
+            FromOperator::StartCapture { request, scope, max_bytes } => {
+                let folder = self.recordings.folder();
+                answer(ctx, operator, request, async move {
+                    let file = blocking(move || NewFile::create(&folder)).await?;
+                    Ok(OperatorAnswer::FileCreated { file, scope, max_bytes })
+                });
+            }
+            FromOperator::StopCapture { request } => {
+                let stopped = self.recordings.stop();
+                answer(ctx, operator, request, async move {
+                    let (path, ending) = stopped.context("nothing is being captured")?;
+                    blocking(|| ending.wait()).await?;
+                    Ok(OperatorAnswer::FileWritten(shown(&path)))
+                });
+            }
+        }
+    }
+
+    fn status(&self) -> LoginServerStatus {
+        let Census { game_clients, sessions, launchers, servers } = self.lobby.census();
+        let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        LoginServerStatus {
+            program: Text::lossy(PROGRAM),
+            boot: self.boot,
+            since: self.since,
+            game_clients: count(game_clients),
+            sessions: count(sessions),
+            launchers: count(launchers),
+            servers: count(servers),
+            capture: self.recordings.current().map(shown),
+        }
+    }
+
+    fn tell_metrics(&self, operator: PeerId, request: RequestId) {
+        let text = program_metrics::render();
+        let mut lines = text.lines().map(Text::lossy).peekable();
+        while lines.peek().is_some() {
+            let lines = List::first_of(lines.by_ref().take(LINES));
+            self.to_operator(operator, ToOperator::Metrics { request, lines });
+        }
+        self.to_operator(operator, ToOperator::Done { request });
+    }
+
+    fn start_capture(
+        &mut self,
+        operator: PeerId,
+        request: RequestId,
+        file: NewFile,
+        scope: CaptureScope,
+        max_bytes: u64,
+    ) {
+        let path = file.path().to_owned();
+        match self.recordings.start(file, scope, max_bytes).map(shown) {
+            Ok(path) => self.to_operator(operator, ToOperator::Capture { request, path }),
+            Err(error) => {
+                // Nobody needs it: if it stays, it is empty.
+                actix::spawn(blocking(move || std::fs::remove_file(path)));
+                self.refuse_operator(operator, request, &error.to_string());
             }
         }
     }
@@ -203,15 +289,19 @@ fn server_info(server: ServerId, view: &View) -> ServerInfo {
     }
 }
 
-/// The request a message makes of the store, if it makes one.
-fn request_to_store(message: &FromOperator) -> Option<RequestId> {
+/// The request of a message, if it makes the store or the disk work.
+fn answered_later(message: &FromOperator) -> Option<RequestId> {
     match message {
         FromOperator::InviteLauncher { request, .. }
         | FromOperator::ListLaunchers { request }
-        | FromOperator::RevokeLauncher { request, .. } => Some(*request),
-        FromOperator::Hello(_) | FromOperator::ListServers { .. } | FromOperator::Kick { .. } => {
-            None
-        }
+        | FromOperator::RevokeLauncher { request, .. }
+        | FromOperator::StartCapture { request, .. }
+        | FromOperator::StopCapture { request } => Some(*request),
+        FromOperator::Hello(_)
+        | FromOperator::ListServers { .. }
+        | FromOperator::Kick { .. }
+        | FromOperator::Status { .. }
+        | FromOperator::Metrics { .. } => None,
     }
 }
 
@@ -221,12 +311,23 @@ fn say_goodbye(operator: &Operator, goodbye: Goodbye) {
     operator.disconnect(reason);
 }
 
-/// Lets the store work, and brings its answer back to the server.
+fn shown(path: &Path) -> Text<4096> {
+    Text::lossy(&path.display().to_string())
+}
+
+/// Does what has to wait for the disk, where nobody else waits for it.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    Ok(tokio::task::spawn_blocking(work).await??)
+}
+
+/// Lets the store or the disk work, and brings the answer back to the server.
 fn answer(
     ctx: &Context<LoginServer>,
     operator: PeerId,
     request: RequestId,
-    work: impl Future<Output = Result<OperatorAnswer, LauncherError>> + 'static,
+    work: impl Future<Output = anyhow::Result<OperatorAnswer>> + 'static,
 ) {
     let server = ctx.address();
     actix::spawn(async move {
@@ -235,5 +336,10 @@ fn answer(
     });
 }
 
-/// Most requests of one operator that wait for the store. Further ones are refused.
+const ALREADY: &str = "a capture is being written already: stop it first";
+
+/// Lines of metrics in a message: of those, as many as fit into a message after login.
+const LINES: usize = 256;
+
+/// Most requests of one operator that wait for the store or the disk. Further ones are refused.
 const MAX_WAITING: usize = 4;
