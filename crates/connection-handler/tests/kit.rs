@@ -11,11 +11,12 @@ use std::{io, num::NonZeroU32, time::Duration};
 use actix::Actor;
 use bytes::{Buf, BufMut, BytesMut};
 use connection_handler::{
-    ConnectionConfig, DisconnectReason, IncomingConnectionHandler, Peer, PlainHandler, Timeout,
+    ConnectionConfig, ConnectionHandler, DisconnectReason, IncomingConnectionHandler, Peer,
+    PeerLink, PlainHandler, Timeout,
     testing::{Event, Impairments, Remote, codec_suite, fuzz_decoder, pair, pair_with, probe},
     transport::{Connector, memory::memory},
 };
-use tokio_util::codec::{Decoder, Encoder};
+use tokio_util::codec::{Decoder, Encoder, LinesCodec};
 
 use crate::{
     codec::MessageCodec,
@@ -73,6 +74,62 @@ async fn who_has_finished_is_gone_after_its_last_message() {
     assert!(matches!(next, Event::Message(from, ToServer::Quit) if from == peer.id()));
     assert!(matches!(central.end().await, DisconnectReason::RemoteClose));
     remote.end().await;
+}
+
+#[actix::test]
+async fn a_test_hears_of_congestion_when_it_asks() {
+    let config = ConnectionConfig { high_water: 8192, low_water: 16, ..Default::default() };
+    let (peer, mut central, remote) =
+        pair_with(ClientHandler::new(), config, Impairments::default()).await;
+    let mut remote = speaking(remote);
+    let say_a_lot = || (0..1000).for_each(|_| peer.send(ToClient::Said("a lot".repeat(10))));
+    say_a_lot();
+    assert_eq!(central.congested().await, peer.id());
+    for _ in 0..1000 {
+        remote.message().await;
+    }
+    assert_eq!(central.writable().await, peer.id());
+
+    say_a_lot();
+    remote.send(ToServer::Say("hello".into())).await;
+    assert_eq!(central.message().await, ToServer::Say("hello".into()), "nobody asked");
+}
+
+connection_handler::peer! {
+    /// Who speaks lines.
+    struct Talker: String => String;
+}
+
+/// Lines, with nothing between them and a handler.
+struct TalkerHandler;
+
+impl ConnectionHandler for TalkerHandler {
+    type Peer = Talker;
+    type Reader = LinesCodec;
+    type Writer = LinesCodec;
+
+    fn create_connection_instances(
+        &mut self,
+        link: PeerLink<String>,
+    ) -> (LinesCodec, LinesCodec, Talker) {
+        (LinesCodec::new_with_max_length(16), LinesCodec::new(), link.into())
+    }
+}
+
+#[actix::test]
+async fn a_codec_of_lines_is_a_reader_and_a_writer() {
+    for (wrong, why) in [(&b"seventeen letters\n"[..], "max line length"), (b"\xff\n", "utf8")] {
+        let (peer, mut central, mut remote) = pair(TalkerHandler).await;
+        peer.send("hello".into());
+        assert_eq!(remote.bytes(6).await, b"hello\n");
+        remote.send_bytes(b"hi\n").await;
+        assert_eq!(central.message().await, "hi");
+        remote.send_bytes(wrong).await;
+        let reason = central.end().await;
+        assert!(matches!(reason, DisconnectReason::InvalidMessage(_)), "{reason:?}");
+        let said = reason.to_string().to_lowercase();
+        assert!(said.contains(why), "{said}");
+    }
 }
 
 #[actix::test]

@@ -6,7 +6,10 @@ use actix::{Actor, Context, Handler};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::limit::limited;
-use crate::{DisconnectReason, Inbox, Peer, PeerConnected, PeerDisconnected, PeerId, PeerMessages};
+use crate::{
+    DisconnectReason, Inbox, Peer, PeerCongested, PeerConnected, PeerDisconnected, PeerId,
+    PeerMessages, PeerWritable,
+};
 
 /// A central actor that passes everything on to a test.
 ///
@@ -14,10 +17,14 @@ use crate::{DisconnectReason, Inbox, Peer, PeerConnected, PeerDisconnected, Peer
 /// for back-pressure wants a central actor that is slow.
 pub fn probe<P: Peer>() -> (Inbox<P>, Events<P>) {
     let (sender, events) = mpsc::unbounded_channel();
-    (Probe(sender).start().into(), Events { events, _alive: None })
+    let inbox = Inbox::with_water_marks(Probe(sender).start());
+    (inbox, Events { events, _alive: None })
 }
 
 /// What a central actor has heard of peers of one kind, in order.
+///
+/// That a peer is congested or writable again is heard by who waits for that, or for any
+/// [`event`](Self::event); the others do not see it.
 pub struct Events<P: Peer> {
     events: mpsc::UnboundedReceiver<Event<P>>,
     _alive: Option<Box<dyn Any>>,
@@ -31,6 +38,10 @@ pub enum Event<P: Peer> {
     Connected(P),
     /// One of the messages of a [`PeerMessages`].
     Message(PeerId, P::Incoming),
+    /// [`PeerCongested`].
+    Congested(PeerId),
+    /// [`PeerWritable`].
+    Writable(PeerId),
     /// [`PeerDisconnected`].
     Disconnected(PeerId, DisconnectReason),
 }
@@ -84,6 +95,38 @@ impl<P: Peer> Events<P> {
         }
     }
 
+    /// Who has more waiting than is good, which must be the next thing to happen.
+    ///
+    /// # Panics
+    ///
+    /// Where the caller stands, when something else happens, or nothing.
+    #[track_caller]
+    pub fn congested(&mut self) -> impl Future<Output = PeerId> {
+        let caller = Location::caller();
+        async move {
+            match self.any_for(caller, "congestion").await {
+                Event::Congested(peer) => peer,
+                other => panic!("{caller}: expected congestion, got {}", other.name()),
+            }
+        }
+    }
+
+    /// Who has caught up, which must be the next thing to happen.
+    ///
+    /// # Panics
+    ///
+    /// Where the caller stands, when something else happens, or nothing.
+    #[track_caller]
+    pub fn writable(&mut self) -> impl Future<Output = PeerId> {
+        let caller = Location::caller();
+        async move {
+            match self.any_for(caller, "the end of congestion").await {
+                Event::Writable(peer) => peer,
+                other => panic!("{caller}: expected no congestion, got {}", other.name()),
+            }
+        }
+    }
+
     /// Why the next peer is gone that is, whatever happens before.
     ///
     /// # Panics
@@ -109,7 +152,7 @@ impl<P: Peer> Events<P> {
     #[track_caller]
     pub fn event(&mut self) -> impl Future<Output = Event<P>> {
         let caller = Location::caller();
-        async move { self.next_for(caller, "anything").await }
+        async move { self.any_for(caller, "anything").await }
     }
 
     /// Whether nothing happens for so long. What does is gone then.
@@ -121,7 +164,17 @@ impl<P: Peer> Events<P> {
         Self { _alive: Some(Box::new(alive)), ..self }
     }
 
+    /// What happens next, apart from congestion.
     async fn next_for(&mut self, caller: &Location<'_>, what: &str) -> Event<P> {
+        loop {
+            match self.any_for(caller, what).await {
+                Event::Congested(_) | Event::Writable(_) => {}
+                event => return event,
+            }
+        }
+    }
+
+    async fn any_for(&mut self, caller: &Location<'_>, what: &str) -> Event<P> {
         let event = limited(caller, what, self.events.recv()).await;
         event.unwrap_or_else(|| panic!("{caller}: no handler reports any more"))
     }
@@ -138,6 +191,8 @@ impl<P: Peer> Event<P> {
         match self {
             Self::Connected(peer) => format!("peer {}", peer.id()),
             Self::Message(peer, _) => format!("a message of {peer}"),
+            Self::Congested(peer) => format!("congestion of {peer}"),
+            Self::Writable(peer) => format!("the end of the congestion of {peer}"),
             Self::Disconnected(peer, reason) => format!("the end of {peer}: {reason}"),
         }
     }
@@ -164,6 +219,22 @@ impl<P: Peer> Handler<PeerMessages<P>> for Probe<P> {
         for message in batch.messages {
             let _ = self.0.send(Event::Message(batch.peer, message));
         }
+    }
+}
+
+impl<P: Peer> Handler<PeerCongested<P>> for Probe<P> {
+    type Result = ();
+
+    fn handle(&mut self, congested: PeerCongested<P>, _: &mut Context<Self>) {
+        let _ = self.0.send(Event::Congested(congested.peer));
+    }
+}
+
+impl<P: Peer> Handler<PeerWritable<P>> for Probe<P> {
+    type Result = ();
+
+    fn handle(&mut self, writable: PeerWritable<P>, _: &mut Context<Self>) {
+        let _ = self.0.send(Event::Writable(writable.peer));
     }
 }
 
