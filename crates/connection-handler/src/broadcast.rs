@@ -102,8 +102,9 @@ impl<M: Clone + Send + 'static> Broadcast<M> {
     where
         P: Peer<Outgoing = M>,
     {
+        let lane = P::lane(&self.message);
         for peer in peers {
-            peer.link().queue().broadcast(&mut self);
+            peer.link().queue().broadcast(lane, &mut self);
         }
         self
     }

@@ -18,7 +18,10 @@ use tokio::{
 };
 use tokio_util::io::poll_read_buf;
 
-use crate::{ConnectionConfig, ConnectionReader, DisconnectReason, buffers, capture::IncomingTap};
+use crate::{
+    ConnectionConfig, ConnectionReader, DisconnectReason, buffers, capture::IncomingTap,
+    further::Further, transport::Carrier,
+};
 
 /// The bytes of one connection on their way to messages.
 pub(crate) struct Incoming<R, D: ConnectionReader> {
@@ -34,6 +37,10 @@ pub(crate) struct Incoming<R, D: ConnectionReader> {
     ended: bool,
     /// Size of the last batch: the best guess for the next one.
     last_batch: usize,
+    /// What comes beside the first stream, if anything is read of that.
+    pub(crate) further: Option<Box<Further<D>>>,
+    /// The first stream has ended, and others may not have.
+    first_is_over: bool,
     /// Takes the messages and their bytes, if somebody may want to see them.
     tap: Option<Box<IncomingTap<D::Item>>>,
     config: Arc<ConnectionConfig>,
@@ -54,6 +61,8 @@ impl<R, D: ConnectionReader> Incoming<R, D> {
             undecoded: false,
             ended: false,
             last_batch: 0,
+            further: None,
+            first_is_over: false,
             tap,
             config,
         }
@@ -73,6 +82,42 @@ impl<R: AsyncRead + Unpin, D: ConnectionReader> Incoming<R, D> {
     /// Whether some of a message has come, but not all.
     pub(crate) fn is_inside_message(&self) -> bool {
         !self.rest.is_empty() && !self.undecoded
+    }
+
+    /// As [`poll_receive`](Self::poll_receive), of whatever has brought something: the first stream,
+    /// or others of `carrier`. What was said on others before the first has ended is there before
+    /// the end.
+    pub(crate) fn poll_any(
+        &mut self,
+        carrier: Option<&dyn Carrier>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Batch<D::Item>> {
+        if !self.first_is_over
+            && let Poll::Ready(mut batch) = self.poll_receive(cx)
+        {
+            if self.further.is_some() && matches!(batch.end, Some(DisconnectReason::RemoteClose)) {
+                self.first_is_over = true;
+                batch.end = None;
+            }
+            if !self.first_is_over || !batch.messages.is_empty() {
+                return Poll::Ready(batch);
+            }
+        }
+        if let Some((further, carrier)) = self.further.as_mut().zip(carrier)
+            && let Poll::Ready(batch) = further.poll_receive(carrier, cx)
+        {
+            // Others have their turn after each.
+            self.read_in_turn = self.config.read_budget;
+            return Poll::Ready(batch);
+        }
+        match self.first_is_over {
+            true => Poll::Ready(Batch {
+                messages: Vec::new(),
+                bytes: 0,
+                end: Some(DisconnectReason::RemoteClose),
+            }),
+            false => Poll::Pending,
+        }
     }
 
     /// A single read, and all the messages that are there then. Nothing is lost between two calls.

@@ -1,13 +1,15 @@
 //! What some transports can do beside carrying bytes.
 
 use std::{
-    fmt,
+    fmt, io,
     net::SocketAddr,
+    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{DisconnectReason, Goodbye, MessageLimit};
 
@@ -59,6 +61,42 @@ pub trait Carrier: fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// How long an unreliable message may be, as of now. `None`: there are none.
+    fn max_datagram(&self) -> Option<usize> {
+        None
+    }
+
+    /// Sends an unreliable message, or drops older ones that still wait. It must not block.
+    fn send_datagram(&self, datagram: Bytes) {
+        let _ = datagram;
+    }
+
+    /// The next unreliable message, or `None` when there will be no more. Only ever polled by one
+    /// task.
+    fn poll_datagram(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let _ = cx;
+        Poll::Pending
+    }
+
+    /// Whether there can be streams beside the first.
+    fn has_lanes(&self) -> bool {
+        false
+    }
+
+    /// Opens a stream beside the first, if there can be any. While there is not room for all, those
+    /// of higher `priority` go first; that of the first is 0.
+    fn open_lane(&self, priority: i32) -> Option<OpenLane> {
+        let _ = priority;
+        None
+    }
+
+    /// The next stream that the other side has opened beside the first, or `None` when there will
+    /// be no more. Only ever polled by one task.
+    fn poll_accept_lane(&self, cx: &mut Context<'_>) -> Poll<Option<LaneRead>> {
+        let _ = cx;
+        Poll::Pending
+    }
+
     /// Ready when something has happened to the connection that no byte tells of.
     ///
     /// Only ever polled by one task. `patience` is how long the other side may leave everything
@@ -78,6 +116,15 @@ pub enum Format {
     /// Text, for who reads JSON more easily than bytes.
     Text,
 }
+
+/// A stream to the other side. Its shutdown waits until the other side has everything.
+pub type LaneWrite = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// A stream from the other side.
+pub type LaneRead = Box<dyn AsyncRead + Send + Unpin>;
+
+/// A stream that is being opened.
+pub type OpenLane = Pin<Box<dyn Future<Output = io::Result<LaneWrite>> + Send>>;
 
 /// Something has happened to a connection that no byte tells of.
 #[derive(Debug)]

@@ -8,16 +8,19 @@ use std::{
         Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use quinn::{ConnectionError, ConnectionStats, VarInt};
+use bytes::Bytes;
+use quinn::{ConnectionError, ConnectionStats, RecvStream, VarInt};
 use tokio::time::{Instant, Sleep, sleep};
+
+use super::write::QuicLane;
 
 use crate::{
     CloseCode, DisconnectReason, Goodbye,
-    transport::{Carrier, CarrierEvent, LinkStatistics},
+    transport::{Carrier, CarrierEvent, LaneRead, LaneWrite, LinkStatistics, OpenLane},
 };
 
 /// One connection of QUIC, beside its streams.
@@ -37,6 +40,10 @@ struct Watch {
     acknowledged: Acknowledged,
     /// Rings when it is time to look. Exists from the first time on.
     alarm: Option<Pin<Box<Sleep>>>,
+    /// The next unreliable message, if anybody waits for it.
+    datagrams: Option<Pin<Box<dyn Future<Output = Option<Bytes>> + Send>>>,
+    /// The next stream beside the first, likewise.
+    lanes: Option<Pin<Box<dyn Future<Output = Option<RecvStream>> + Send>>>,
 }
 
 impl QuicCarrier {
@@ -46,6 +53,8 @@ impl QuicCarrier {
             moves: 0,
             acknowledged: Acknowledged::default(),
             alarm: None,
+            datagrams: None,
+            lanes: None,
         };
         Self {
             connection,
@@ -66,6 +75,10 @@ impl QuicCarrier {
 
     /// Ends the connection. `all_said` is whether the other side has everything.
     pub(super) fn close(&self, all_said: bool) {
+        // Or nobody could ask any more why the other side has ended it.
+        if self.connection.close_reason().is_some() {
+            return;
+        }
         let otherwise = if all_said { CloseCode::Done } else { CloseCode::CutOff };
         let (code, reason) = match self.goodbye.get() {
             Some(Goodbye { code: CloseCode::Done, .. }) | None => (otherwise, ""),
@@ -112,6 +125,51 @@ impl Carrier for QuicCarrier {
             }
             _ => None,
         }
+    }
+
+    fn max_datagram(&self) -> Option<usize> {
+        self.connection.max_datagram_size()
+    }
+
+    fn send_datagram(&self, datagram: Bytes) {
+        // It may be lost on the way, too. When the connection is over, the reader says so.
+        let _ = self.connection.send_datagram(datagram);
+    }
+
+    fn poll_datagram(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let mut watch = self.watch();
+        let next = watch.datagrams.get_or_insert_with(|| {
+            let connection = self.connection.clone();
+            Box::pin(async move { connection.read_datagram().await.ok() })
+        });
+        let datagram = ready!(next.as_mut().poll(cx));
+        watch.datagrams = None;
+        Poll::Ready(datagram)
+    }
+
+    fn has_lanes(&self) -> bool {
+        true
+    }
+
+    fn open_lane(&self, priority: i32) -> Option<OpenLane> {
+        let connection = self.connection.clone();
+        Some(Box::pin(async move {
+            let stream = connection.open_uni().await?;
+            // Fails only when it is closed, which writing will find out.
+            let _ = stream.set_priority(priority);
+            Ok(Box::new(QuicLane::new(stream)) as LaneWrite)
+        }))
+    }
+
+    fn poll_accept_lane(&self, cx: &mut Context<'_>) -> Poll<Option<LaneRead>> {
+        let mut watch = self.watch();
+        let next = watch.lanes.get_or_insert_with(|| {
+            let connection = self.connection.clone();
+            Box::pin(async move { connection.accept_uni().await.ok() })
+        });
+        let stream = ready!(next.as_mut().poll(cx));
+        watch.lanes = None;
+        Poll::Ready(stream.map(|stream| Box::new(stream) as LaneRead))
     }
 
     fn poll_event(&self, cx: &mut Context<'_>, patience: Duration) -> Poll<CarrierEvent> {

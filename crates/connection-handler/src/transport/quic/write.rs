@@ -87,5 +87,42 @@ impl fmt::Debug for QuicWrite {
     }
 }
 
+/// A stream beside the first. Like [`QuicWrite`], but the connection does not end with it.
+pub(super) struct QuicLane {
+    stream: SendStream,
+    acknowledged: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl QuicLane {
+    pub(super) fn new(stream: SendStream) -> Self {
+        Self { stream, acknowledged: None }
+    }
+}
+
+impl AsyncWrite for QuicLane {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        AsyncWrite::poll_write(Pin::new(&mut self.stream), cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        AsyncWrite::poll_flush(Pin::new(&mut self.stream), cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, acknowledged } = &mut *self;
+        let acknowledged = acknowledged.get_or_insert_with(|| {
+            // Fails only when already finished or stopped, and then there is nothing to finish.
+            let _ = stream.finish();
+            let stopped = stream.stopped();
+            Box::pin(async move { drop(stopped.await) })
+        });
+        acknowledged.as_mut().poll(cx).map(Ok)
+    }
+}
+
 /// How long we wait to hear why the other side has ended the connection.
 const LISTEN: Duration = Duration::from_secs(1);

@@ -46,6 +46,9 @@
 //! that connects speaks first.
 
 mod accept;
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("CAPABILITIES.md")]
+pub mod capabilities {}
 mod bind;
 mod connector;
 mod endpoints;
