@@ -15,7 +15,9 @@ fn every_example_is_a_golden_line_and_decodes() {
     assert!(!examples.0.is_empty());
     visit_public(&mut examples);
     for (name, _) in &examples.0 {
-        assert!(name.starts_with("chunks "), "{name}: no such type");
+        // The echo over UDP is none of our messages, and is checked where it is implemented.
+        let is_no_message = name.starts_with("chunks ") || name.starts_with("ping ");
+        assert!(is_no_message, "{name}: no such type");
     }
 }
 

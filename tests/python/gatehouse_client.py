@@ -98,6 +98,25 @@ def connect(host, port, pin, alpn="gatehouse-client/1", certificate=None):
     return stream
 
 
+def echo(host, port):
+    """The seconds a datagram takes to the server and back, or None where none came in time."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.settimeout(1.0)
+        udp.connect((host, port))
+        chosen = secrets.token_bytes(12)
+        for _ in range(10):
+            start = time.monotonic()
+            udp.send(b"\x07GH?" + chosen)
+            try:
+                answer = udp.recv(64)
+            except TimeoutError:
+                continue
+            if answer != b"\x07GH!" + chosen:
+                raise Failure(f"a ping was answered with {answer.hex()}")
+            return time.monotonic() - start
+    return None
+
+
 # --- 3. Values -------------------------------------------------------------------------------------
 
 
@@ -662,7 +681,14 @@ def lose_nothing(where, token):
         second.close()
 
 
+def measure_without_a_connection(where):
+    time_s = echo(*where[:2])
+    step("an echo over UDP: " + ("none" if time_s is None else f"{time_s * 1000:.1f} ms"))
+    return time_s is not None
+
+
 def run(where, name, password):
+    measure_without_a_connection(where)
     a_wrong_pin_is_noticed(where)
     with Client(*where) as client:
         step(f"connected: version {client.welcome['version']}, boot {client.welcome['boot']}")

@@ -10,7 +10,10 @@ use connection_handler::{
     TcpMessageConnectionReader, TcpMessageConnectionWriter,
     capture::Reader,
     testing::fuzz_decoder,
-    transport::mux::{LONGEST_PATTERN, Patterns, PlainFrames, Sniff, proxy, sniff},
+    transport::{
+        datagram::{DatagramKind, Ping},
+        mux::{LONGEST_PATTERN, Patterns, PlainFrames, Sniff, proxy, sniff},
+    },
 };
 use framing::{
     FrameError,
@@ -24,8 +27,9 @@ use tokio_util::codec::{Decoder, Encoder};
 pub(crate) type Target = (&'static str, fn(&[u8]), &'static [&'static [u8]]);
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 5] = [
+pub(crate) const TARGETS: [Target; 6] = [
     ("chunks", chunks, &[b"\x03\x01\0!\x03\0ab!\0\0abcd\x01\0!", b"\xff\x05\0abcd!\0\0"]),
+    ("datagrams", datagrams, &[b"\x07GH?twelve bytes", b"\xff\xff\xff\xffTSource", b"\xc3\0\0\0\x01\x08twenty-one bytes"]),
     ("lines", lines, &[b"\x08one\r\n\ntwo\n\r\nfour\rf\n", b"\x02\n\r\r\n"]),
     ("self_counting", self_counting, &[b"\x10\x03\0a\x02\0\x08\0abcdef", b"\x03\x05\0abc"]),
     ("capture", capture, &[include_bytes!("../tests/seeing/version-1.capture")]),
@@ -60,6 +64,25 @@ pub(crate) fn chunks(bytes: &[u8]) {
         assert!(stream.starts_with(&read[..read.len() - 1]));
     } else {
         assert!(stream.len() >= MAX, "{read:?}");
+    }
+}
+
+/// A datagram is one thing only, and no answer asks for another.
+pub(crate) fn datagrams(bytes: &[u8]) {
+    let kind = DatagramKind::of(bytes);
+    let has_quic_bit = bytes.first().is_some_and(|first| first & 0x40 != 0);
+    assert!(kind != DatagramKind::Quic || has_quic_bit && bytes.len() > 20);
+    let request = Ping::from_request(bytes);
+    assert_eq!(kind == DatagramKind::PingRequest, request.is_some());
+    assert_eq!(kind == DatagramKind::PingReply, Ping::from_reply(bytes).is_some());
+    if let Some(ping) = request {
+        assert_eq!(ping.request(), bytes);
+        assert_eq!(DatagramKind::of(&ping.reply()), DatagramKind::PingReply);
+        assert!(ping.reply().len() <= bytes.len());
+    }
+    // What follows the first 20 bytes changes nothing for QUIC.
+    if let Some(start) = bytes.get(..21).filter(|_| kind == DatagramKind::Quic) {
+        assert_eq!(DatagramKind::of(start), kind);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use connection_handler::transport::keys::Trust;
+use connection_handler::transport::{keys::Trust, secure::QuicBlocked};
 
 /// Where the login server is, how to know it, and how long to wait for it.
 #[derive(Clone, Debug)]
@@ -11,6 +11,9 @@ pub struct ClientConfig {
     pub server: String,
     /// Whom to believe that they are the login server.
     pub trust: Trust,
+    /// Whether QUIC did not get through to it lately: then TLS is tried first. Shared by clones, so a
+    /// session remembers it from one connection to the next.
+    pub quic_blocked: QuicBlocked,
     /// What the login server's log shows of this program: its name and version, at most 64 bytes.
     pub program: String,
     /// How long connecting may take, from resolving the name to the login server's welcome.
@@ -35,6 +38,7 @@ impl ClientConfig {
         Self {
             server: server.into(),
             trust,
+            quic_blocked: QuicBlocked::default(),
             program: concat!("gatehouse/", env!("CARGO_PKG_VERSION")).to_owned(),
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),

@@ -34,18 +34,23 @@ mod client;
 mod config;
 mod deliver;
 mod error;
+mod ping;
 mod probe;
 mod server_list;
 mod session;
 mod wire;
 
-pub use connection_handler::transport::keys::{KeyFingerprint, Trust};
+pub use connection_handler::transport::{
+    keys::{KeyFingerprint, Trust},
+    secure::QuicBlocked,
+};
 pub use protocol;
 
 pub use crate::{
     client::{Client, Event, Events},
     config::ClientConfig,
     error::{ConnectError, ConnectionLost, RequestError, SessionEnd, StartError},
+    ping::ping,
     probe::probe,
     server_list::{ListChanges, Server, ServerList},
     session::{Session, SessionEvent, SessionEvents},

@@ -33,7 +33,8 @@ pub(super) async fn connect(
             ALPN_GAME_CLIENT,
             config.trust.clone(),
             None,
-        );
+        )
+        .remembering(config.quic_blocked.clone());
         let connected = tokio::select! {
             connected = connector.connect() => connected,
             error = nobody_there(&config.server) => Err(error),

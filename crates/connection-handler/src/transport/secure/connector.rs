@@ -1,26 +1,20 @@
 //! Connections to a [`SecurePort`](super::SecurePort), by the first way that works.
 
-use std::{
-    fmt, io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use quinn::{Endpoint, crypto::rustls::QuicClientConfig};
+use quinn::{Endpoint, EndpointConfig, TokioRuntime, crypto::rustls::QuicClientConfig};
 use rustls::{
     ClientConfig, client::Resumption, pki_types::ServerName, sign::SingleCertAndKey, version::TLS13,
 };
-use tokio::{
-    net::TcpStream,
-    time::{sleep, timeout},
-};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 
 use super::{
     QuicConfig, QuicConfigError, SecureRead, SecureWrite,
     listener::Established,
+    race::{QuicBlocked, Winner, race},
+    roam,
     streams::{OwnEndpoint, canonical, over_quic, over_tls},
     verify::{PinnedServer, provider},
 };
@@ -33,7 +27,10 @@ use crate::transport::{
 
 /// Connects over QUIC, or over TLS and TCP where UDP does not get through.
 ///
-/// TLS is tried as soon as QUIC has failed, or has not succeeded after a second; who is first wins.
+/// TLS is tried as soon as QUIC has failed, or has not succeeded after a quarter of a second; who is
+/// first wins, and the other is given up. Where TLS was needed it is tried first for a while, see
+/// [`QuicBlocked`].
+///
 /// Of several addresses each next one is tried when the one before has failed, or after a quarter
 /// of a second. Names are resolved with every attempt.
 #[derive(Clone)]
@@ -42,6 +39,7 @@ pub struct SecureConnector {
     name: String,
     pub(super) tls: Arc<ClientConfig>,
     quic: quinn::ClientConfig,
+    quic_blocked: QuicBlocked,
 }
 
 impl SecureConnector {
@@ -69,7 +67,13 @@ impl SecureConnector {
             QuicClientConfig::try_from(resuming).expect("the provider knows the suite of QUIC");
         let mut quic = quinn::ClientConfig::new(Arc::new(crypto));
         quic.transport_config(QuicConfig::default().transport());
-        Self { addresses, name, tls, quic }
+        Self { addresses, name, tls, quic, quic_blocked: QuicBlocked::default() }
+    }
+
+    /// Remembers in `quic_blocked` which way worked, and begins with what is known there.
+    #[must_use]
+    pub fn remembering(self, quic_blocked: QuicBlocked) -> Self {
+        Self { quic_blocked, ..self }
     }
 
     /// Expects a certificate for `name`, which only [`Trust::Roots`] looks at.
@@ -106,42 +110,43 @@ impl SecureConnector {
         timeout(GIVE_UP, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// QUIC, and a little later TLS.
+    /// QUIC, and a little later TLS; or the other way round where QUIC was of no use lately.
     async fn either_way(self, addr: SocketAddr) -> io::Result<Established> {
-        let mut quic = Box::pin(self.quic(addr));
-        let quic_error = tokio::select! {
-            connection = &mut quic => match connection {
-                Ok(connection) => return Ok(connection),
-                Err(error) => Some(error),
-            },
-            () = sleep(QUIC_ALONE) => None,
-        };
-        let mut tls = Box::pin(self.tls(addr));
-        if let Some(error) = quic_error {
-            return tls.await.map_err(|tls| both(addr, &error, &tls));
+        let (quic, tls) = (Box::pin(self.quic(addr)), Box::pin(self.tls(addr)));
+        if self.quic_blocked.until().is_none() {
+            let raced = race(quic, tls).await;
+            let (connection, winner) = raced.map_err(|(quic, tls)| both(addr, &quic, &tls))?;
+            self.quic_blocked.learn(winner == Winner::Second);
+            return Ok(connection);
         }
-        tokio::select! {
-            connection = &mut quic => match connection {
-                Ok(connection) => Ok(connection),
-                Err(error) => tls.await.map_err(|tls| both(addr, &error, &tls)),
-            },
-            connection = &mut tls => match connection {
-                Ok(connection) => Ok(connection),
-                Err(error) => quic.await.map_err(|quic| both(addr, &quic, &error)),
-            },
+        let raced = race(tls, quic).await;
+        let (connection, winner) = raced.map_err(|(tls, quic)| both(addr, &quic, &tls))?;
+        if winner == Winner::Second {
+            self.quic_blocked.learn(false);
+        }
+        Ok(connection)
+    }
+
+    /// With another socket when the first has heard nothing: a handshake cannot move to another port
+    /// as a connection can (RFC 9000, section 9), so one that a NAT has forgotten hangs.
+    pub(super) async fn quic(&self, addr: SocketAddr) -> io::Result<Established> {
+        match timeout(FIRST_HANDSHAKE, self.quic_once(addr)).await {
+            Ok(done) => done,
+            Err(_) => self.quic_once(addr).await,
         }
     }
 
-    pub(super) async fn quic(&self, addr: SocketAddr) -> io::Result<Established> {
-        let local = match addr {
-            SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-        };
-        let endpoint = OwnEndpoint(Endpoint::client(local)?);
+    async fn quic_once(&self, addr: SocketAddr) -> io::Result<Established> {
+        let (socket, runtime) = (roam::local(addr)?, Arc::new(TokioRuntime));
+        let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, runtime)?;
+        let endpoint = OwnEndpoint(endpoint);
         let connecting = endpoint.0.connect_with(self.quic.clone(), addr, &self.name);
         let connection = connecting.map_err(io::Error::other)?.await?;
         let stream = connection.open_bi().await?;
-        over_quic(connection, stream, None, Some(endpoint))
+        let following = roam::follow(endpoint.0.clone(), connection.clone());
+        let established = over_quic(connection, stream, None, Some(endpoint))?;
+        tokio::spawn(following);
+        Ok(established)
     }
 
     pub(super) async fn tls(&self, addr: SocketAddr) -> io::Result<Established> {
@@ -207,6 +212,6 @@ fn both(addr: SocketAddr, quic: &io::Error, tls: &io::Error) -> io::Error {
 /// One per name of a server: there is one.
 const MAX_SESSIONS: usize = 8;
 const DEFAULT_NAME: &str = "gatehouse";
-/// How long QUIC has the network for itself.
-const QUIC_ALONE: Duration = Duration::from_secs(1);
+/// Enough for a slow network that has lost a packet of it.
+const FIRST_HANDSHAKE: Duration = Duration::from_secs(3);
 const GIVE_UP: Duration = Duration::from_secs(10);

@@ -14,6 +14,7 @@ use tokio::{sync::watch, time::timeout};
 use super::{
     QuicConfig, QuicConfigError,
     bind::{Families, udp},
+    demux::{Demux, DemuxSocket},
     reset::endpoint_config,
     socket::SturdySocket,
 };
@@ -37,6 +38,8 @@ pub struct EndpointSet {
     members: BTreeMap<SocketAddr, Member>,
     health: watch::Sender<Health>,
     make: Arc<MakeSocket>,
+    /// Who takes what is not QUIC, if anybody does.
+    others: Option<Arc<Demux>>,
 }
 
 /// Makes a socket at an address, with so many bytes of room in the kernel.
@@ -53,7 +56,13 @@ impl EndpointSet {
     /// No endpoint yet. Their keys will be made from those of `identity`.
     pub fn new(identity: &Identity) -> Self {
         let (members, health) = (BTreeMap::new(), watch::Sender::default());
-        Self { identity: identity.clone(), members, health, make: Arc::new(udp) }
+        let identity = identity.clone();
+        Self { identity, members, health, make: Arc::new(udp), others: None }
+    }
+
+    /// Has `others` take what is not QUIC from sockets that are made from now on.
+    pub(super) fn share_with(&mut self, others: Arc<Demux>) {
+        self.others = Some(others);
     }
 
     /// Sockets are made by `make`, in place of those that have died too: for who shares them with
@@ -113,6 +122,10 @@ impl EndpointSet {
         families: Families,
     ) -> io::Result<&Endpoint> {
         let addr = socket.local_addr()?;
+        let socket = match &self.others {
+            Some(others) => Arc::new(DemuxSocket::new(socket, others.clone())),
+            None => socket,
+        };
         let (keys, runtime) = (endpoint_config(&self.identity, addr), Arc::new(TokioRuntime));
         let endpoint = Endpoint::new_with_abstract_socket(keys, None, socket, runtime)?;
         let member = Member { endpoint, config: config.clone(), families };

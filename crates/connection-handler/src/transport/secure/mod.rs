@@ -51,13 +51,16 @@ mod accept;
 pub mod capabilities {}
 mod bind;
 mod connector;
+mod demux;
 mod endpoints;
 mod gate;
 mod http;
 mod listener;
 mod port;
 mod quic_config;
+mod race;
 mod reset;
+mod roam;
 mod socket;
 mod streams;
 mod tally;
@@ -69,13 +72,17 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::Rate;
+
 pub use self::{
     connector::SecureConnector,
+    demux::DatagramCounts,
     endpoints::{EndpointError, EndpointSet},
     http::{HttpConnection, HttpListener, HttpStream},
     listener::SecureListener,
     port::{SecurePort, SecurePortHandle},
     quic_config::{QuicConfig, QuicConfigError},
+    race::QuicBlocked,
     streams::{SecureRead, SecureWrite, farewells},
 };
 
@@ -107,6 +114,10 @@ pub struct SecurePortConfig {
     pub proxies: Vec<IpNet>,
     /// Whether [`SecurePort::http`] hands out connections without TLS, too.
     pub plain_http: bool,
+    /// How many pings of one network, an IPv4 /24 or an IPv6 /56, are answered over UDP, see
+    /// [`Ping`](crate::transport::datagram::Ping); 10,000 a second for all together. Further ones
+    /// are dropped and counted, as all are where this is `None`.
+    pub pings: Option<Rate>,
     /// Longest a TCP connection may take to say what it is, and as long again inside of TLS if it
     /// has not named its protocol there. Then it is closed.
     pub sniff_timeout: Duration,
@@ -127,6 +138,7 @@ impl Default for SecurePortConfig {
             quic: QuicConfig::default(),
             proxies: Vec::new(),
             plain_http: false,
+            pings: Some(Rate { per_second: 100, burst: 200 }),
             sniff_timeout: Duration::from_secs(3),
             handshake_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(3),

@@ -18,6 +18,7 @@ use super::{
     EndpointError, EndpointSet, HttpConnection, HttpListener, SecureListener, SecurePortConfig,
     accept::{Doors, HTTP_1_1, TcpRoutes},
     bind::{Families, listen},
+    demux::{DatagramCounts, Demux},
     listener::Established,
     reset::token_key,
     verify::{AnyClient, provider},
@@ -31,6 +32,8 @@ pub struct SecurePort {
     /// The first one, and further ones.
     tcp: Vec<(SocketAddr, TcpListener)>,
     quic: EndpointSet,
+    /// What else there is on their sockets.
+    datagrams: Arc<Demux>,
     /// Sessions over QUIC that may be resumed.
     pub(super) sessions: Arc<dyn StoresServerSessions>,
     /// Seals the tokens that prove an address.
@@ -65,11 +68,24 @@ impl SecurePort {
         config: SecurePortConfig,
         mut quic: EndpointSet,
     ) -> io::Result<Self> {
+        let datagrams = Arc::new(Demux::new(config.pings));
+        quic.share_with(datagrams.clone());
         let tcp = vec![bind_both(addr, Families::Both, &mut quic, &config)?];
         let sessions = ServerSessionMemoryCache::new(MAX_SESSIONS);
         let (certificates, listeners) = (Certificates::new(identity), HashMap::new());
         let (token_key, http, plain) = (token_key(identity), None, None);
-        Ok(Self { tcp, quic, sessions, token_key, certificates, config, listeners, http, plain })
+        Ok(Self {
+            tcp,
+            quic,
+            datagrams,
+            sessions,
+            token_key,
+            certificates,
+            config,
+            listeners,
+            http,
+            plain,
+        })
     }
 
     /// Takes another address, for the same listeners and within the same limits, and returns it:
@@ -155,8 +171,11 @@ impl SecurePort {
         }
         let mut summary = JoinSet::new();
         summary.spawn(async move { doors.tally.summarise().await });
+        let (quic, datagrams) = (self.quic, self.datagrams);
+        let counted = datagrams.clone();
+        summary.spawn(async move { counted.summarise().await });
         let close_timeout = self.config.close_timeout;
-        SecurePortHandle { addr, quic: self.quic, close_timeout, tasks, _summary: summary }
+        SecurePortHandle { addr, quic, datagrams, close_timeout, tasks, _summary: summary }
     }
 
     fn quic_server_config(&self) -> quinn::ServerConfig {
@@ -223,6 +242,7 @@ impl fmt::Debug for SecurePort {
 pub struct SecurePortHandle {
     addr: SocketAddr,
     quic: EndpointSet,
+    datagrams: Arc<Demux>,
     close_timeout: Duration,
     /// Those that accept, by address.
     tasks: HashMap<SocketAddr, JoinSet<()>>,
@@ -245,6 +265,11 @@ impl SecurePortHandle {
     /// Endpoints for QUIC, by their addresses: for their statistics, or to connect from there.
     pub fn endpoints(&self) -> &EndpointSet {
         &self.quic
+    }
+
+    /// What became of datagrams that are not QUIC.
+    pub fn datagrams(&self) -> DatagramCounts {
+        self.datagrams.counts()
     }
 
     /// Stops accepting, and closes what is left of the port.

@@ -20,6 +20,8 @@ pub(super) fn endpoint_config(identity: &Identity, addr: SocketAddr) -> Endpoint
     let [a, b, c, d, e, f, g, h, ..] = secret("connection ids");
     let mark = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
     let mut config = EndpointConfig::new(Arc::new(reset_key));
+    // Others use the port, too: by this bit they are told apart (RFC 9287).
+    config.grease_quic_bit(false);
     config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(mark)));
     config
 }

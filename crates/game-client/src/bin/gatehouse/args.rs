@@ -95,6 +95,9 @@ pub(crate) enum Command {
         text: Option<String>,
     },
     /// Measure the time to the login server and back
+    ///
+    /// Over UDP, logged in or not. Where that does not get through, over the connection of the
+    /// session.
     Ping,
     /// Print the completions for a shell
     Completion {

@@ -38,29 +38,38 @@ pub(crate) async fn run(args: Args, output: Output) -> Result<ExitCode, Failure>
 
 async fn simple(global: Global, command: Command, output: Output) -> Result<(), Failure> {
     let mut place = Place::new(global)?;
+    let done = at(&mut place, command, output).await;
+    place.remember_way();
+    done
+}
+
+async fn at(place: &mut Place, command: Command, output: Output) -> Result<(), Failure> {
     match command {
-        Command::Register(credentials) => account::register(&mut place, credentials, output).await,
-        Command::Login(credentials) => account::log_in(&mut place, credentials, output).await,
-        Command::Logout => account::log_out(&mut place, output).await,
-        Command::Servers { watch: false } => servers::show(&mut place, output).await,
-        Command::Servers { watch: true } => servers::watch(&mut place, output).await,
-        Command::Leave => leave(&mut place, output).await,
+        Command::Register(credentials) => account::register(place, credentials, output).await,
+        Command::Login(credentials) => account::log_in(place, credentials, output).await,
+        Command::Logout => account::log_out(place, output).await,
+        Command::Servers { watch: false } => servers::show(place, output).await,
+        Command::Servers { watch: true } => servers::watch(place, output).await,
+        Command::Leave => leave(place, output).await,
         Command::Chat { channel, text: Some(text) } => {
-            chat::say(&mut place, channel.into(), &text, output).await
+            chat::say(place, channel.into(), &text, output).await
         }
-        Command::Chat { channel, text: None } => {
-            chat::talk(&mut place, channel.into(), output).await
-        }
-        Command::Ping => ping(&mut place, output).await,
+        Command::Chat { channel, text: None } => chat::talk(place, channel.into(), output).await,
+        Command::Ping => ping(place, output).await,
         Command::Join { .. } | Command::Completion { .. } => Ok(()),
     }
 }
 
+/// Over UDP, which needs no account. Where it does not get through, over the connection.
 async fn ping(place: &mut Place, output: Output) -> Result<(), Failure> {
+    place.check_trust()?;
+    if let Ok(rtt) = game_client::ping(&place.server).await {
+        return output.event(&Event::Ping { rtt_ms: rtt.as_secs_f64() * 1000.0, over: "udp" });
+    }
     let mut link = Link::short(place).await?;
     let rtt_ms = link.request(Request::Ping).await?.unwrap_or_default();
     link.close().await;
-    output.event(&Event::Ping { rtt_ms })
+    output.event(&Event::Ping { rtt_ms, over: "session" })
 }
 
 async fn leave(place: &mut Place, output: Output) -> Result<(), Failure> {

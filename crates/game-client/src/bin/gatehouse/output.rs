@@ -31,7 +31,7 @@ pub(crate) enum Event {
     Joined { server: ServerId, address: String, port: u16, secret: String },
     Left,
     Chat { channel: &'static str, from: String, in_game: bool, text: String },
-    Ping { rtt_ms: f64 },
+    Ping { rtt_ms: f64, over: &'static str },
     Refused { reason: String, message: String },
     Failed { reason: String, message: String },
     ConnectionLost { reason: String },
@@ -118,7 +118,7 @@ impl fmt::Display for Event {
             Self::Chat { channel, from, in_game: true, text } => {
                 write!(f, "[{channel}] {from} (in the game): {text}")
             }
-            Self::Ping { rtt_ms } => write!(f, "{rtt_ms:.1} ms"),
+            Self::Ping { rtt_ms, .. } => write!(f, "{rtt_ms:.1} ms"),
             Self::Refused { message, .. } | Self::Failed { message, .. } => f.write_str(message),
             Self::ConnectionLost { reason } => {
                 write!(f, "-- connection to the login server lost ({reason}); connecting again")

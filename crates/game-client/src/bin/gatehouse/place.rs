@@ -7,7 +7,7 @@ use std::{
 };
 
 use connection_handler::transport::keys::{KeyFingerprint, Trust};
-use game_client::{ClientConfig, ConnectError};
+use game_client::{ClientConfig, ConnectError, QuicBlocked};
 
 use crate::{
     args::Global,
@@ -25,6 +25,8 @@ pub(crate) struct Place {
     /// As the person said it, now or at the last login.
     trust: Option<String>,
     pub(crate) remembered: Option<Remembered>,
+    /// What is known of the way there, and what is learnt.
+    quic_blocked: QuicBlocked,
     json: bool,
 }
 
@@ -43,7 +45,8 @@ impl Place {
             Some(trust) => Some(absolute(trust)?),
             None => remembered.as_ref().map(|remembered| remembered.trust.clone()),
         };
-        Ok(Self { profile, server, trust, remembered, json: global.json })
+        let quic_blocked = QuicBlocked::known_until(profile.quic_blocked(&server));
+        Ok(Self { profile, server, trust, remembered, quic_blocked, json: global.json })
     }
 
     /// How to connect, with what a person says about the server's key if nothing is known.
@@ -54,7 +57,21 @@ impl Place {
         };
         let parsed = parse_trust(&trust)?;
         self.trust = Some(trust);
-        Ok(ClientConfig::new(&self.server, parsed))
+        let quic_blocked = self.quic_blocked.clone();
+        Ok(ClientConfig { quic_blocked, ..ClientConfig::new(&self.server, parsed) })
+    }
+
+    /// Whether what was said of the server's key, if anything, can be meant.
+    pub(crate) fn check_trust(&self) -> Result<(), Failure> {
+        self.trust.as_deref().map_or(Ok(()), |trust| parse_trust(trust).map(drop))
+    }
+
+    /// Remembers which way worked, for the next command.
+    pub(crate) fn remember_way(&self) {
+        let until = self.quic_blocked.until();
+        if until != self.profile.quic_blocked(&self.server) {
+            self.profile.set_quic_blocked(&self.server, until);
+        }
     }
 
     /// The stored session.

@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use protocol::SessionToken;
@@ -81,6 +82,24 @@ impl Profile {
     /// Makes `server` the one that is meant when none is named.
     pub(crate) fn set_last_server(&self, server: &str) -> Result<(), Failure> {
         self.write(&self.dir.join(LAST_SERVER), &format!("{server}\n"))
+    }
+
+    /// Until when TLS is to be tried before QUIC, which did not get through to `server`.
+    pub(crate) fn quic_blocked(&self, server: &str) -> Option<SystemTime> {
+        let text = self.read(&self.file(server, "tls-first")).ok()??;
+        let until = Duration::from_millis(text.trim().parse().ok()?);
+        SystemTime::UNIX_EPOCH.checked_add(until)
+    }
+
+    /// Remembers that, or forgets it. Where nothing can be written, the next command waits a quarter
+    /// of a second longer: nobody need know.
+    pub(crate) fn set_quic_blocked(&self, server: &str, until: Option<SystemTime>) {
+        let path = self.file(server, "tls-first");
+        let since_epoch = until.and_then(|until| until.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let _ = match since_epoch {
+            Some(until) => self.write(&path, &format!("{}\n", until.as_millis())).is_ok(),
+            None => fs::remove_file(&path).is_ok(),
+        };
     }
 
     /// The socket of a running `join`.
@@ -184,6 +203,21 @@ mod tests {
         let files: Vec<_> = fs::read_dir(dir.path().join("a/b")).unwrap().collect();
         assert_eq!(files.len(), 3);
         files.into_iter().for_each(|file| assert_eq!(mode(&file.unwrap().path()), 0o600));
+    }
+
+    #[test]
+    fn the_way_that_worked_is_remembered_and_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let profile = profile(&dir);
+        assert_eq!(profile.quic_blocked("host:1"), None);
+        let until = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_123);
+        profile.set_quic_blocked("host:1", Some(until));
+        assert_eq!(profile.quic_blocked("host:1"), Some(until));
+        assert_eq!(profile.quic_blocked("host:2"), None);
+        profile.write(&profile.file("host:1", "tls-first"), "soon").unwrap();
+        assert_eq!(profile.quic_blocked("host:1"), None);
+        profile.set_quic_blocked("host:1", None);
+        assert_eq!(profile.quic_blocked("host:1"), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Real sockets, real handshakes.
 
 mod certificates;
+mod datagrams;
 mod handshakes;
 mod http;
 mod keys;
@@ -8,6 +9,7 @@ mod limits;
 mod resumption;
 mod sockets;
 mod strangers;
+mod ways;
 
 use std::{
     io,

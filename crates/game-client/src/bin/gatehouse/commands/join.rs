@@ -55,7 +55,9 @@ pub(super) async fn join(
     })?;
     let control = ControlServer::bind(&place.profile.socket(&place.server), lock)?;
     let signals = Signals::listen()?;
-    let (session, events) = Session::resume(place.config().await?, stored.token.clone()).await?;
+    let resumed = Session::resume(place.config().await?, stored.token.clone()).await;
+    place.remember_way();
+    let (session, events) = resumed?;
     let mut events = Listening::new(events);
 
     session.watch_servers().await?;
