@@ -40,6 +40,10 @@ impl AccountName {
     /// How many characters a name has.
     pub const LENGTH: RangeInclusive<usize> = 2..=20;
 
+    /// Most bytes of a name in UTF-8, so that it fits wherever names are sent. Only names in rare
+    /// characters of four bytes come near.
+    pub const MAX_BYTES: usize = 60;
+
     /// What every guest's name begins with, and no account's.
     pub const GUEST_PREFIX: char = '~';
 
@@ -110,6 +114,9 @@ impl AccountName {
         if let Some(character) = text.chars().find(|c| !may_stand(*c)) {
             return Err(NameError::Character(character));
         }
+        if text.len() > Self::MAX_BYTES {
+            return Err(NameError::Bytes { max: Self::MAX_BYTES });
+        }
         if !text.nfc().eq(text.chars()) {
             return Err(NameError::Spelling);
         }
@@ -170,6 +177,12 @@ pub enum NameError {
         /// Fewest characters.
         min: usize,
         /// Most characters.
+        max: usize,
+    },
+    /// Too many bytes.
+    #[error("a name has at most {max} bytes in UTF-8")]
+    Bytes {
+        /// Most bytes.
         max: usize,
     },
     /// A character that may not stand in a name.
@@ -311,6 +324,15 @@ mod tests {
         let (cyrillic, latin) = ("\u{441}\u{43e}\u{440}", "cop");
         assert_eq!(look(cyrillic), look(latin));
         assert_ne!(AccountName::parse(cyrillic).unwrap(), AccountName::parse(latin).unwrap());
+    }
+
+    #[test]
+    fn the_longest_names_have_so_many_bytes_at_most() {
+        let longest = AccountName::parse(&"\u{6771}".repeat(20)).unwrap();
+        assert_eq!(longest.as_str().len(), AccountName::MAX_BYTES);
+        for character in '\u{10000}'..'\u{34000}' {
+            assert!(AccountName::parse(&character.to_string().repeat(16)).is_err());
+        }
     }
 
     #[test]

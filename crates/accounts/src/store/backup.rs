@@ -238,15 +238,7 @@ impl Store {
         let (summary, _) = Self::check_backup(path).await?;
         let mut tx = self.database.begin(About::Rows).await?;
         migrations::open_audit(&mut tx).await?;
-        if let Tx::Postgres(_) = tx {
-            for table in &TABLES {
-                let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", table.name);
-                tx.execute(AssertSqlSafe(lock), &[]).await?;
-            }
-        }
-        for table in TABLES.iter().rev() {
-            tx.execute(AssertSqlSafe(format!("DELETE FROM {}", table.name)), &[]).await?;
-        }
+        tx.empty(&TABLES.map(|table| table.name)).await?;
         self.restore_lines(&mut tx, path).await?;
         migrations::fill(&mut tx).await?;
         migrations::close_audit(&mut tx).await?;

@@ -12,7 +12,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
-use sqlx::{PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool, Transaction};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool, Transaction};
 
 use super::{OpenError, StoreError};
 use crate::store::AccountId;
@@ -97,7 +97,9 @@ impl Database {
             Self::Sqlite { readers, .. } => Ok(Tx::Sqlite(readers.begin_with("BEGIN").await?)),
             Self::Postgres(pool) => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                Ok(Tx::Postgres(limited(pool.begin_with(begin)).await?))
+                let mut transaction = Tx::Postgres(limited(pool.begin_with(begin)).await?);
+                postgres::take_time(&mut transaction).await?;
+                Ok(transaction)
             }
         }
     }
@@ -189,6 +191,23 @@ impl Tx {
         values: &[Value<'_>],
     ) -> Result<Option<Row>, StoreError> {
         Ok(self.rows(sql, values).await?.into_iter().next())
+    }
+
+    /// Empties these tables, whatever refers to them.
+    pub(super) async fn empty(&mut self, tables: &[&'static str]) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(_) => {
+                for table in tables.iter().rev() {
+                    self.execute(AssertSqlSafe(format!("DELETE FROM {table}")), &[]).await?;
+                }
+            }
+            Self::Postgres(_) => {
+                postgres::take_time(self).await?;
+                let tables = tables.join(", ");
+                self.execute(AssertSqlSafe(format!("TRUNCATE {tables}")), &[]).await?;
+            }
+        }
+        Ok(())
     }
 
     /// What a statement finds, one row after the other: for what is too much at once.

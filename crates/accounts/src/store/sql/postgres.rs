@@ -44,6 +44,13 @@ pub(super) async fn lock(transaction: &mut Tx, about: About) -> Result<(), Store
     Ok(())
 }
 
+/// Lets a transaction that copies everything have statements that take longer.
+pub(super) async fn take_time(transaction: &mut Tx) -> Result<(), StoreError> {
+    transaction.execute("SET LOCAL statement_timeout = 0", &[]).await?;
+    transaction.execute("SET LOCAL idle_in_transaction_session_timeout = 0", &[]).await?;
+    Ok(())
+}
+
 async fn migrate(options: &PgConnectOptions) -> Result<(), OpenError> {
     // A migration of many rows takes as long as it takes.
     let options = options.clone().options([("statement_timeout", "0")]);
