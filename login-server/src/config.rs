@@ -1,7 +1,7 @@
 //! What can be configured: defaults, then a file, then the environment, then flags.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
     path::{Path, PathBuf},
@@ -10,15 +10,21 @@ use std::{
 
 use accounts::{DatabaseUrl, Retention};
 use clap::{Args, ValueEnum};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use ipnet::IpNet;
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, SeqAccess, Visitor},
+};
 
 /// How a login server runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Config {
     /// The directory for everything durable. One login server at a time.
     pub data_dir: PathBuf,
-    /// Where to listen, on TCP and UDP. Port 0: one that is free.
-    pub listen: SocketAddr,
+    /// Where to listen, on TCP and UDP: one address or several. Port 0: one that is free. Sockets
+    /// that are inherited from a service manager count instead.
+    #[serde(serialize_with = "one_or_list")]
+    pub listen: Vec<SocketAddr>,
     /// `HOST:PORT` where launchers and players find the server. None: `listen`, or this machine
     /// where that is every address.
     pub public_address: Option<String>,
@@ -36,6 +42,12 @@ pub struct Config {
     pub names: ConfigNames,
     /// How long what is remembered.
     pub retention: ConfigRetention,
+    /// Who stands between players and this server.
+    pub proxy: ProxyConfig,
+    /// What is spoken without TLS.
+    pub plain: PlainConfig,
+    /// Certificates.
+    pub tls: TlsConfig,
     /// Say what is printed as JSON. Not part of a file.
     #[serde(skip)]
     pub json: bool,
@@ -83,6 +95,43 @@ pub struct ConfigRetention {
     pub guest_days: u16,
 }
 
+/// Proxies in front of this server that speak the PROXY protocol.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProxyConfig {
+    /// Their networks, such as `10.0.0.0/8`. Each TCP connection from there has to begin with a
+    /// PROXY header, version 1 or 2; one from anywhere else is closed.
+    pub trusted: Vec<IpNet>,
+}
+
+/// What is spoken without TLS. Everybody on the way can read and change it, passwords included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlainConfig {
+    /// HTTP: for a proxy in front that ends TLS itself.
+    pub http: bool,
+    /// The messages of game clients.
+    pub frames: bool,
+}
+
+/// Certificates beside the server's own one, by which it is pinned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsConfig {
+    /// Each is shown to who asks for one of its names.
+    pub certificates: Vec<CertificateConfig>,
+}
+
+/// A certificate and its key. Both are read again when they change, and at SIGHUP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateConfig {
+    /// PEM file of the certificate and those that lead to its root (`fullchain.pem`).
+    pub certificate: PathBuf,
+    /// PEM file of its private key (`privkey.pem`).
+    pub key: PathBuf,
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -103,9 +152,15 @@ pub struct Settings {
     /// Directory for everything durable [default: login-server-data].
     #[arg(long, global = true, value_name = "DIR", env = "GATEHOUSE_LOGIN_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Where to listen, on TCP and UDP [default: 0.0.0.0:9000].
-    #[arg(long, global = true, value_name = "ADDR:PORT", env = "GATEHOUSE_LOGIN_LISTEN")]
-    pub listen: Option<SocketAddr>,
+    /// Where to listen, on TCP and UDP; several with commas between them [default: 0.0.0.0:9000].
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDR:PORT",
+        env = "GATEHOUSE_LOGIN_LISTEN",
+        value_delimiter = ','
+    )]
+    pub listen: Option<Vec<SocketAddr>>,
     /// Where launchers and players find the server [default: as --listen].
     #[arg(long, global = true, value_name = "HOST:PORT", env = "GATEHOUSE_LOGIN_PUBLIC_ADDRESS")]
     pub public_address: Option<String>,
@@ -162,7 +217,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data_dir: "login-server-data".into(),
-            listen: (Ipv4Addr::UNSPECIFIED, 9000).into(),
+            listen: vec![(Ipv4Addr::UNSPECIFIED, 9000).into()],
             public_address: None,
             ready_file: None,
             log_format: LogFormat::Text,
@@ -171,6 +226,9 @@ impl Default for Config {
             database: ConfigDatabase::default(),
             names: ConfigNames::default(),
             retention: ConfigRetention::default(),
+            proxy: ProxyConfig::default(),
+            plain: PlainConfig::default(),
+            tls: TlsConfig::default(),
             json: false,
         }
     }
@@ -244,6 +302,9 @@ impl Config {
             },
             names: file.names,
             retention: file.retention,
+            proxy: file.proxy,
+            plain: file.plain,
+            tls: file.tls,
             json: settings.json,
         })
     }
@@ -253,7 +314,8 @@ impl Config {
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
     data_dir: Option<PathBuf>,
-    listen: Option<SocketAddr>,
+    #[serde(default, deserialize_with = "one_or_several")]
+    listen: Option<Vec<SocketAddr>>,
     public_address: Option<String>,
     ready_file: Option<PathBuf>,
     log_format: Option<LogFormat>,
@@ -266,6 +328,52 @@ struct ConfigFile {
     names: ConfigNames,
     #[serde(default)]
     retention: ConfigRetention,
+    #[serde(default)]
+    proxy: ProxyConfig,
+    #[serde(default)]
+    plain: PlainConfig,
+    #[serde(default)]
+    tls: TlsConfig,
+}
+
+/// As it is written by hand.
+fn one_or_list<S: Serializer>(addresses: &[SocketAddr], serializer: S) -> Result<S::Ok, S::Error> {
+    match addresses {
+        [addr] => addr.serialize(serializer),
+        addresses => addresses.serialize(serializer),
+    }
+}
+
+/// An address, or a list of them that is not empty.
+fn one_or_several<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<SocketAddr>>, D::Error> {
+    deserializer.deserialize_any(Addresses).map(Some)
+}
+
+struct Addresses;
+
+impl<'de> Visitor<'de> for Addresses {
+    type Value = Vec<SocketAddr>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an address such as \"0.0.0.0:9000\", or a list of them")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        text.parse().map(|addr| vec![addr]).map_err(E::custom)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut addresses = Vec::new();
+        while let Some(addr) = list.next_element()? {
+            addresses.push(addr);
+        }
+        match addresses.is_empty() {
+            true => Err(de::Error::invalid_length(0, &self)),
+            false => Ok(addresses),
+        }
+    }
 }
 
 impl ConfigFile {
@@ -315,13 +423,23 @@ mod tests {
     #[test]
     fn what_is_printed_can_be_read() {
         let config = Config {
-            listen: "[::]:1".parse().unwrap(),
+            listen: vec!["[::]:1".parse().unwrap(), "0.0.0.0:1".parse().unwrap()],
+            proxy: ProxyConfig { trusted: vec!["10.0.0.0/8".parse().unwrap()] },
+            plain: PlainConfig { http: true, frames: false },
+            tls: TlsConfig {
+                certificates: vec![CertificateConfig {
+                    certificate: "fullchain.pem".into(),
+                    key: "privkey.pem".into(),
+                }],
+            },
             ready_file: Some("ready".into()),
             public_address: Some("play.example:9000".into()),
             ..Default::default()
         };
         assert_eq!(parsed(&toml::to_string(&config).unwrap()).unwrap(), config);
         assert_eq!(parsed("").unwrap(), Config::default());
+        let one = parsed("listen = \"[::]:1\"").unwrap();
+        assert_eq!(one.listen, ["[::]:1".parse().unwrap()]);
     }
 
     #[test]
@@ -338,6 +456,12 @@ mod tests {
             ),
             ("log = 3", "1: invalid type: integer `3`, expected a string"),
             ("listen = \"here\"", "1: invalid socket address syntax"),
+            (
+                "listen = []",
+                "1: invalid length 0, expected an address such as \"0.0.0.0:9000\", or a list of them",
+            ),
+            ("[proxy]\ntrusted = [\"here\"]", "2: invalid IP address syntax"),
+            ("[plain]\nhtp = true", "2: unknown key `htp`: did you mean `http`?"),
             ("log_format = \"xml\"", "1: unknown variant `xml`, expected `text` or `json`"),
         ];
         for (text, expected) in cases {

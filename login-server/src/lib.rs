@@ -5,6 +5,7 @@
 //! connects.
 
 mod capture_show;
+mod certificates;
 pub mod cli;
 pub mod config;
 mod data_dir;
@@ -17,8 +18,9 @@ mod recordings;
 mod run;
 mod server;
 mod store;
+pub mod systemd;
 
 pub use crate::{
     config::{Config, ConfigError},
-    run::{CentralActorEnded, run},
+    run::{CentralActorEnded, run, run_on},
 };

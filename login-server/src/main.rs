@@ -6,11 +6,12 @@ use std::{
     process::ExitCode,
 };
 
+use connection_handler::transport::secure::PortSockets;
 use login_server::{
     CentralActorEnded, Config,
     cli::{self, Cli, Command},
     config::LogFormat,
-    run,
+    run_on, systemd,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -28,7 +29,11 @@ fn main() -> ExitCode {
     if let Err(error) = start_logging(&config) {
         return wrong_usage(&error);
     }
-    let result = actix_rt::System::new().block_on(execute(config, command));
+    let inherited = match systemd::inherited_sockets() {
+        Ok(inherited) => inherited,
+        Err(error) => return wrong_usage(&error),
+    };
+    let result = actix_rt::System::new().block_on(execute(config, command, inherited));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -38,11 +43,15 @@ fn main() -> ExitCode {
     }
 }
 
-async fn execute(config: Config, command: Option<Command>) -> anyhow::Result<()> {
+async fn execute(
+    config: Config,
+    command: Option<Command>,
+    inherited: PortSockets,
+) -> anyhow::Result<()> {
     match command {
         None | Some(Command::Run) => {
             let shutdown = shutdown_signal()?;
-            run(config, shutdown).await
+            run_on(inherited, config, shutdown).await
         }
         Some(Command::CheckConfig) => cli::check_config(&config),
         Some(Command::Launcher(command)) => cli::launcher(&config, command).await,

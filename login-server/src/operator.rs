@@ -95,7 +95,7 @@ async fn answer_ourselves(
     let launchers = Launchers {
         store: store.clone(),
         secret_key,
-        address: config.public_address.clone().or_else(|| default_address(config.listen)),
+        address: config.public_address.clone().or_else(|| default_address(*config.listen.first()?)),
         pin: *identity.fingerprint().as_bytes(),
     };
     let answers = match message {

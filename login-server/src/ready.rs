@@ -14,6 +14,8 @@ use serde::Serialize;
 pub(crate) struct Ready {
     pub(crate) game_clients: SocketAddr,
     pub(crate) launchers: SocketAddr,
+    /// All addresses, where there are several: on each everything is served.
+    pub(crate) listen: Vec<SocketAddr>,
     pub(crate) spki_fingerprint: String,
 }
 

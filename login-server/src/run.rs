@@ -10,15 +10,16 @@ use connection_handler::{
     transport::{
         Listener,
         keys::Identity,
-        secure::{SecurePort, SecurePortConfig, SecurePortHandle},
+        secure::{PortSockets, SecurePort, SecurePortConfig, SecurePortHandle},
     },
 };
 use protocol::{ALPN_GAME_CLIENT, ALPN_LAUNCHER, BootId};
 use ring::rand::{SecureRandom, SystemRandom};
+use sd_notify::NotifyState;
 use tokio::{task::AbortHandle, time::timeout};
 
 use crate::{
-    Config,
+    Config, certificates,
     data_dir::DataDir,
     handlers::{
         game_client::GameClientHandler, launcher::LauncherHandler, operator::OperatorHandler,
@@ -29,6 +30,7 @@ use crate::{
     recordings::Recordings,
     server::{LoginServer, ShutDown},
     store::Accounts,
+    systemd,
 };
 
 /// The central actor has ended although nobody wanted it to: a bug of ours. A program should exit
@@ -46,6 +48,19 @@ pub struct CentralActorEnded;
 /// When it cannot start, with everything that is needed to know why; [`CentralActorEnded`] when it
 /// fails later.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    run_on(PortSockets::default(), config, shutdown).await
+}
+
+/// As [`run`], on sockets that a service manager has bound; without any, on those of `config`.
+///
+/// # Errors
+///
+/// As [`run`].
+pub async fn run_on(
+    inherited: PortSockets,
+    config: Config,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     // Handlers count with what is there when they are made.
     program_metrics::install()?;
     let _upkeep = Task(actix::spawn(program_metrics::upkeep()).abort_handle());
@@ -54,12 +69,19 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     let port_config = SecurePortConfig {
         max_connections: config.limits.max_connections.get(),
         max_connections_per_ip: config.limits.max_connections_per_ip.get(),
+        proxies: config.proxy.trusted.clone(),
+        plain_http: config.plain.http,
         ..Default::default()
     };
-    let mut port = SecurePort::bind(config.listen, &identity, port_config)
-        .await
-        .with_context(|| format!("cannot listen at {}", config.listen))?;
-    let addr = port.local_addr();
+    let mut port = take_port(inherited, &config.listen, &identity, port_config).await?;
+    let certificates = certificates::load(&config, dir.path(), &identity)?;
+    port.set_certificates(certificates.clone());
+    let _refreshed = Task(actix::spawn(certificates::keep_fresh(certificates)?).abort_handle());
+    if config.plain.frames {
+        tracing::warn!("game clients may come without TLS: passwords can be read on the way");
+        port.plain_frames(ALPN_GAME_CLIENT);
+    }
+    let (addr, addrs) = (port.local_addr(), port.local_addrs().collect::<Vec<_>>());
     let hashes = HashQueue::new(HashQueueConfig::default())?;
     let launchers = Launchers {
         store: store.clone(),
@@ -100,10 +122,11 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
         operators: start(OperatorHandler, control, &server, connections),
         port: port.start(),
     };
-    announce(&config, addr, &identity)?;
+    announce(&config, &addrs, &identity)?;
 
     wanted_end(shutdown, ended).await?;
     tracing::info!("shutting down");
+    systemd::tell(&[NotifyState::Stopping]);
     if timeout(SHUTDOWN_TIMEOUT, handlers.stop(&server)).await.is_err() {
         tracing::warn!("some connections were cut off");
     }
@@ -116,6 +139,30 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
         tracing::warn!("the store was still busy");
     }
     Ok(())
+}
+
+/// The sockets that were inherited, or else those of `listen`.
+async fn take_port(
+    inherited: PortSockets,
+    listen: &[SocketAddr],
+    identity: &Identity,
+    config: SecurePortConfig,
+) -> anyhow::Result<SecurePort> {
+    if !inherited.is_empty() {
+        return SecurePort::from_sockets(inherited, identity, config)
+            .context("cannot use the sockets of the service manager");
+    }
+    // Only the first may stand for IPv4 as well, and does where it is the only one.
+    let mut addresses = listen.to_vec();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    let (first, others) = addresses.split_first().context("nowhere to listen")?;
+    let mut port = SecurePort::bind(*first, identity, config)
+        .await
+        .with_context(|| format!("cannot listen at {first}"))?;
+    for addr in others {
+        port.add_address(*addr).with_context(|| format!("cannot listen at {addr}"))?;
+    }
+    Ok(port)
 }
 
 /// Waits until the server is to end; an error when its central actor does so by itself.
@@ -139,8 +186,7 @@ pub(crate) struct Foundation {
 impl Foundation {
     /// Reads it, or makes it.
     pub(crate) async fn open(config: &Config, dir: &Path) -> anyhow::Result<Self> {
-        let identity =
-            Identity::load_or_create(dir, "login-server").context("no certificate and key")?;
+        let identity = Identity::load_or_create(dir, IDENTITY).context("no certificate and key")?;
         let secret_key = SecretKey::load_or_create(&dir.join("session.key"))?;
         let url = config.database.url.clone().in_directory(dir);
         let store = Store::open(&url).await.with_context(|| format!("no accounts in {url}"))?;
@@ -157,7 +203,9 @@ struct Handlers<C: Listener, L: Listener, O: Listener> {
 
 impl<C: Listener, L: Listener, O: Listener> Handlers<C, L, O> {
     /// Takes no more connections, says goodbye to everybody, and waits until they have heard it.
-    async fn stop(self, server: &Addr<LoginServer>) {
+    async fn stop(mut self, server: &Addr<LoginServer>) {
+        // Newcomers are for the next process, if a service manager has the sockets.
+        self.port.stop_accepting();
         // Nobody new from here on: a request is sent when it is made.
         let drain = Drain { patience: GOODBYE_PATIENCE };
         let game_clients = self.game_clients.send(drain);
@@ -199,19 +247,24 @@ fn connection_config(config: &Config) -> ConnectionConfig {
     }
 }
 
-fn announce(config: &Config, addr: SocketAddr, identity: &Identity) -> anyhow::Result<()> {
+fn announce(config: &Config, addrs: &[SocketAddr], identity: &Identity) -> anyhow::Result<()> {
     let pin = identity.fingerprint();
-    tracing::info!(%addr, %pin, data_dir = %config.data_dir.display(), "ready");
-    let ready = Ready { game_clients: addr, launchers: addr, spki_fingerprint: pin.to_string() };
+    let listen = addrs.to_vec();
+    let addr = *listen.first().context("no address")?;
+    tracing::info!(?listen, %pin, data_dir = %config.data_dir.display(), "ready");
+    let spki_fingerprint = pin.to_string();
+    let ready = Ready { game_clients: addr, launchers: addr, listen, spki_fingerprint };
     if let Some(path) = &config.ready_file {
         ready.write(path).with_context(|| format!("cannot write {}", path.display()))?;
     }
+    systemd::tell(&[NotifyState::Ready]);
     if config.json {
         println!("{}", serde_json::to_string(&ready)?);
         return Ok(());
     }
     let shown = config.public_address.clone().or_else(|| default_address(addr)).unwrap_or_default();
-    println!("The login server listens at {addr} (TCP and UDP).");
+    let all: Vec<_> = addrs.iter().map(SocketAddr::to_string).collect();
+    println!("The login server listens at {} (TCP and UDP).", all.join(" and "));
     println!("Players: gatehouse --server {shown} --trust {pin} register NAME");
     println!("Launchers: login-server launcher enroll NAME --address {shown}");
     Ok(())
@@ -224,6 +277,9 @@ fn boot_id() -> io::Result<BootId> {
         .map_err(|_| io::Error::other("the system gives no random numbers"))?;
     Ok(BootId(u64::from_le_bytes(bytes)))
 }
+
+/// The files of our certificate and key, up to their extensions.
+pub(crate) const IDENTITY: &str = "login-server";
 
 /// Most bytes waiting for one peer: the whole list of servers, and as much again.
 const OUTGOING_BYTES: usize = 4 * 1024 * 1024;

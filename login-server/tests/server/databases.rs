@@ -14,7 +14,7 @@ use crate::support::{PASSWORD, REQUEST, Server, log_in, register};
 fn config(directory: &Path, database: ConfigDatabase) -> Config {
     Config {
         data_dir: directory.join("data"),
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
         ready_file: Some(directory.join("ready.json")),
         database,
         ..Default::default()

@@ -5,6 +5,7 @@ mod commands;
 mod databases;
 mod launchers;
 mod outages;
+mod port;
 mod seeing;
 mod support;
 mod trouble;

@@ -17,7 +17,7 @@ async fn start(config: &Config) -> (Child, SocketAddr, Trust) {
         .arg("--data-dir")
         .arg(&config.data_dir)
         .arg("--listen")
-        .arg(config.listen.to_string())
+        .arg(config.listen[0].to_string())
         .arg("--ready-file")
         .arg(file)
         .stdout(Stdio::null())
@@ -32,7 +32,7 @@ async fn start(config: &Config) -> (Child, SocketAddr, Trust) {
 fn config(directory: &tempfile::TempDir) -> Config {
     Config {
         data_dir: directory.path().join("data"),
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
         ready_file: Some(directory.path().join("ready.json")),
         ..Default::default()
     }
@@ -51,7 +51,7 @@ async fn a_killed_server_is_back_at_once_on_its_port_with_every_account() {
         players.push(player);
     }
     server.kill().await.unwrap();
-    config.listen = addr;
+    config.listen = vec![addr];
     let (_server, again, same) = start(&config).await;
     assert_eq!(again, addr);
     assert!(matches!((&same, &trust), (Trust::Pins(same), Trust::Pins(pins)) if same == pins));

@@ -49,7 +49,7 @@ impl Server {
     pub(crate) async fn start_in(directory: &Path) -> Self {
         Self::start_with(Config {
             data_dir: directory.join("data"),
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
             ready_file: Some(directory.join("ready.json")),
             limits: ConfigLimits { registrations_per_hour: 100, ..Default::default() },
             ..Default::default()

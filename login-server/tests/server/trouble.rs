@@ -110,7 +110,7 @@ async fn a_server_at_every_ipv6_address_serves_ipv4_too_and_knows_who_is_who() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start_with(Config {
         data_dir: directory.path().join("data"),
-        listen: "[::]:0".parse().unwrap(),
+        listen: vec!["[::]:0".parse().unwrap()],
         ready_file: Some(directory.path().join("ready.json")),
         limits: ConfigLimits { registrations_per_hour: 1, ..Default::default() },
         ..Default::default()

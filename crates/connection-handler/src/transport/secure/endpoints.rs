@@ -3,12 +3,12 @@
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     fmt, io,
-    net::SocketAddr,
+    net::{SocketAddr, UdpSocket},
     sync::Arc,
     time::Duration,
 };
 
-use quinn::{AsyncUdpSocket, Endpoint, TokioRuntime, VarInt};
+use quinn::{AsyncUdpSocket, Endpoint, Runtime as _, TokioRuntime, VarInt};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
@@ -113,6 +113,24 @@ impl EndpointSet {
         let socket = SturdySocket::bind(addr, bind, self.health.clone())
             .map_err(|error| EndpointError::Bind { addr, error })?;
         self.serve(socket, config, families).map_err(|error| EndpointError::Bind { addr, error })
+    }
+
+    /// An endpoint on a socket that somebody else has bound. When it fails it is not made anew but
+    /// tried again: only they can bind it.
+    pub(super) fn add_socket(
+        &mut self,
+        socket: UdpSocket,
+        config: &QuicConfig,
+    ) -> io::Result<&Endpoint> {
+        config.validate().map_err(EndpointError::from)?;
+        let addr = socket.local_addr()?;
+        if self.members.contains_key(&addr) {
+            return Err(EndpointError::Mismatch(addr).into());
+        }
+        socket.set_nonblocking(true)?;
+        let again = move |_| TokioRuntime.wrap_udp_socket(socket.try_clone()?);
+        let socket = SturdySocket::bind(addr, again, self.health.clone())?;
+        self.serve(socket, config, Families::One)
     }
 
     fn serve(

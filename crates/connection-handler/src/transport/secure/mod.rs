@@ -62,6 +62,7 @@ mod race;
 mod reset;
 mod roam;
 mod socket;
+mod sockets;
 mod streams;
 mod tally;
 #[cfg(test)]
@@ -83,6 +84,7 @@ pub use self::{
     port::{SecurePort, SecurePortHandle},
     quic_config::{QuicConfig, QuicConfigError},
     race::QuicBlocked,
+    sockets::PortSockets,
     streams::{SecureRead, SecureWrite, farewells},
 };
 

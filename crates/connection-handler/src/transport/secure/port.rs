@@ -15,7 +15,8 @@ use rustls::{
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 
 use super::{
-    EndpointError, EndpointSet, HttpConnection, HttpListener, SecureListener, SecurePortConfig,
+    EndpointError, EndpointSet, HttpConnection, HttpListener, PortSockets, SecureListener,
+    SecurePortConfig,
     accept::{Doors, HTTP_1_1, TcpRoutes},
     bind::{Families, listen},
     demux::{DatagramCounts, Demux},
@@ -62,6 +63,39 @@ impl SecurePort {
         Self::bind_with(addr, identity, config, EndpointSet::new(identity))
     }
 
+    /// Takes sockets that somebody else has bound. Nobody is answered before
+    /// [`start`](Self::start). Where a TCP socket and a UDP socket have the same address, they are
+    /// one address of the port.
+    ///
+    /// # Errors
+    ///
+    /// When there is no TCP socket, or one of them cannot be used.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime.
+    pub fn from_sockets(
+        sockets: PortSockets,
+        identity: &Identity,
+        config: SecurePortConfig,
+    ) -> io::Result<Self> {
+        let listen = |tcp: std::net::TcpListener| {
+            tcp.set_nonblocking(true)?;
+            Ok((tcp.local_addr()?, TcpListener::from_std(tcp)?))
+        };
+        let tcp = sockets.tcp.into_iter().map(listen).collect::<io::Result<Vec<_>>>()?;
+        if tcp.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no TCP socket"));
+        }
+        let mut quic = EndpointSet::new(identity);
+        let datagrams = Arc::new(Demux::new(config.pings));
+        quic.share_with(datagrams.clone());
+        for udp in sockets.udp {
+            quic.add_socket(udp, &config.quic)?;
+        }
+        Ok(Self::with(tcp, (quic, datagrams), identity, config))
+    }
+
     pub(super) fn bind_with(
         addr: SocketAddr,
         identity: &Identity,
@@ -71,10 +105,19 @@ impl SecurePort {
         let datagrams = Arc::new(Demux::new(config.pings));
         quic.share_with(datagrams.clone());
         let tcp = vec![bind_both(addr, Families::Both, &mut quic, &config)?];
+        Ok(Self::with(tcp, (quic, datagrams), identity, config))
+    }
+
+    fn with(
+        tcp: Vec<(SocketAddr, TcpListener)>,
+        (quic, datagrams): (EndpointSet, Arc<Demux>),
+        identity: &Identity,
+        config: SecurePortConfig,
+    ) -> Self {
         let sessions = ServerSessionMemoryCache::new(MAX_SESSIONS);
         let (certificates, listeners) = (Certificates::new(identity), HashMap::new());
         let (token_key, http, plain) = (token_key(identity), None, None);
-        Ok(Self {
+        Self {
             tcp,
             quic,
             datagrams,
@@ -85,7 +128,7 @@ impl SecurePort {
             listeners,
             http,
             plain,
-        })
+        }
     }
 
     /// Takes another address, for the same listeners and within the same limits, and returns it:
@@ -164,10 +207,11 @@ impl SecurePort {
         for (addr, tcp) in self.tcp {
             let tasks = tasks.entry(addr).or_default();
             tasks.spawn(doors.clone().accept_tcp(tcp, routes.clone()));
-            if let Some(endpoint) = self.quic.get(addr) {
-                endpoint.set_server_config(Some(quic_config.clone()));
-                tasks.spawn(doors.clone().accept_quic(endpoint.clone()));
-            }
+        }
+        for (addr, endpoint) in self.quic.iter() {
+            endpoint.set_server_config(Some(quic_config.clone()));
+            let tasks = tasks.entry(addr).or_default();
+            tasks.spawn(doors.clone().accept_quic(endpoint.clone()));
         }
         let mut summary = JoinSet::new();
         summary.spawn(async move { doors.tally.summarise().await });
@@ -272,17 +316,20 @@ impl SecurePortHandle {
         self.datagrams.counts()
     }
 
-    /// Stops accepting, and closes what is left of the port.
+    /// [Stops accepting](Self::stop_accepting), and closes what is left of the port.
     ///
     /// Drain the handlers first: connections that are still open after
     /// [`close_timeout`](SecurePortConfig::close_timeout) are cut off if they are QUIC, because all
     /// of them share a socket. Returns when the others have heard of it, or after that time.
     pub async fn close(mut self) {
-        self.stop();
+        self.stop_accepting();
         self.quic.close(self.close_timeout).await;
     }
 
-    fn stop(&mut self) {
+    /// Stops accepting, and lets go of the TCP sockets: who connects then is refused, or waits for
+    /// whoever else has the socket, such as the next process of a service manager. Handshakes that
+    /// are not done are dropped. Established connections live on.
+    pub fn stop_accepting(&mut self) {
         self.tasks.clear();
         self.quic.stop_accepting();
     }
@@ -290,7 +337,7 @@ impl SecurePortHandle {
 
 impl Drop for SecurePortHandle {
     fn drop(&mut self) {
-        self.stop();
+        self.stop_accepting();
     }
 }
 
