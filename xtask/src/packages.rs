@@ -50,7 +50,20 @@ pub(crate) const ALL: &[Package] = &[
 ];
 
 /// What `cargo xtask interop` needs beside that: other people's programs.
-pub(crate) const INTEROP: &[Package] = &[];
+pub(crate) const INTEROP: &[Package] = &[
+    Package { name: "curl", why: "an HTTP client that players have", sign: "curl" },
+    Package { name: "openssl", why: "another implementation of TLS", sign: "openssl" },
+    Package {
+        name: "haproxy",
+        why: "a proxy that says who is behind it",
+        sign: "/usr/sbin/haproxy",
+    },
+    Package {
+        name: "systemd",
+        why: "hands sockets to the login server",
+        sign: "systemd-socket-activate",
+    },
+];
 
 const OPENTTD: Package =
     Package { name: "openttd", why: "a real game, server and client", sign: ::tests::OPENTTD };
