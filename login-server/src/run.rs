@@ -115,11 +115,11 @@ pub async fn run_on(
         game_clients: start(
             GameClientHandler,
             port.listener(ALPN_GAME_CLIENT),
-            &server,
+            Inbox::from(server.clone()).telling_address_changes(server.clone()),
             captured.clone(),
         ),
-        launchers: start(LauncherHandler, port.listener(ALPN_LAUNCHER), &server, captured),
-        operators: start(OperatorHandler, control, &server, connections),
+        launchers: start(LauncherHandler, port.listener(ALPN_LAUNCHER), server.clone(), captured),
+        operators: start(OperatorHandler, control, server.clone(), connections),
         port: port.start(),
     };
     announce(&config, &addrs, &identity)?;
@@ -229,13 +229,10 @@ impl Drop for Task {
 fn start<H: ConnectionHandler, L: Listener>(
     handler: H,
     listener: L,
-    server: &Addr<LoginServer>,
+    inbox: impl Into<Inbox<H::Peer>>,
     config: ConnectionConfig,
-) -> Addr<IncomingConnectionHandler<H, L>>
-where
-    Inbox<H::Peer>: From<Addr<LoginServer>>,
-{
-    IncomingConnectionHandler::new(handler, listener, server.clone(), config).start()
+) -> Addr<IncomingConnectionHandler<H, L>> {
+    IncomingConnectionHandler::new(handler, listener, inbox, config).start()
 }
 
 fn connection_config(config: &Config) -> ConnectionConfig {

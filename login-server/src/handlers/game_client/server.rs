@@ -1,7 +1,7 @@
 //! What the server makes of what game clients say.
 
 use actix::{Context, Handler};
-use connection_handler::{Peer, PeerConnected, PeerDisconnected, PeerMessages};
+use connection_handler::{Peer, PeerAddressChanged, PeerConnected, PeerDisconnected, PeerMessages};
 
 use super::GameClient;
 use crate::{
@@ -31,6 +31,18 @@ impl Handler<PeerMessages<GameClient>> for LoginServer {
         let link = LinkId(batch.peer.as_u64());
         for message in batch.messages {
             self.happened(Event::FromClient { link, message }, ctx);
+        }
+    }
+}
+
+impl Handler<PeerAddressChanged<GameClient>> for LoginServer {
+    type Result = ();
+
+    /// The player is who they were: limits and the address for games stay those of the login.
+    fn handle(&mut self, moved: PeerAddressChanged<GameClient>, _: &mut Context<Self>) {
+        let PeerAddressChanged { peer, from, to, .. } = moved;
+        if from.ip() != to.ip() {
+            tracing::info!(%peer, %from, %to, "a player has changed networks");
         }
     }
 }

@@ -10,9 +10,9 @@ use quinn::{IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 ///
 /// A connection buffers at most [`connection_window`](Self::connection_window) bytes that were
 /// received, [`send_window`](Self::send_window) that were sent and are not acknowledged, and
-/// [`datagram_buffer`](Self::datagram_buffer) each way: 1.7 MiB with the defaults, for one that does
-/// its worst both ways. An idle one takes about 30 KiB. All connections of one socket share 3 MiB to
-/// receive into, and [`receive_buffer`](Self::receive_buffer) in the kernel.
+/// [`datagram_buffer`](Self::datagram_buffer) each way: 1.6 MiB with the defaults, for one that does
+/// its worst both ways. All connections of one socket share 3 MiB to receive into, and
+/// [`receive_buffer`](Self::receive_buffer) in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuicConfig {
     /// Bytes of one stream that are received before they are read. Then the sender waits.
