@@ -136,24 +136,33 @@ async fn a_rate_may_be_shared_later() {
 }
 
 #[actix::test]
+async fn waiting_is_not_silence_of_who_has_to() {
+    ends_after_waiting(b"", "idle", SECOND / 2).await;
+}
+
+#[actix::test]
 async fn waiting_is_not_held_against_who_has_to() {
-    let config = ConnectionConfig {
-        incoming_rate: RateLimit { messages: Some(Rate { per_second: 1, burst: 1 }), bytes: None },
-        idle_timeout: Some(SECOND * 2),
-        message_timeout: SECOND * 2,
-        max_batch: 1,
+    ends_after_waiting(b"\x06\0hel", "message_timeout", SECOND / 4).await;
+}
+
+/// Says so much that nothing is read for a second, and then nothing but `rest`.
+async fn ends_after_waiting(rest: &[u8], reason: &str, patience: Duration) {
+    let messages = Some(Rate { per_second: 4, burst: 1 });
+    let mut test = test(ConnectionConfig {
+        incoming_rate: RateLimit { messages, bytes: None },
+        idle_timeout: Some(SECOND / 2),
+        message_timeout: SECOND / 4,
         ..Default::default()
-    };
-    let mut test = test(config);
+    });
     let (mut pipe, _peer) = test.connect().await;
-    say(&mut pipe, 3, "dear.").await;
-    pipe.write.write_all(b"\x06\0hel").await.unwrap();
-    for _ in 0..3 {
+    let wire = framed("hello.", ChunkSize::MAX).repeat(5);
+    pipe.write.write_all(&[&wire, rest].concat()).await.unwrap();
+    for _ in 0..5 {
         test.message().await;
     }
     let begun = Instant::now();
-    assert_eq!(test.end().await.label(), "message_timeout");
-    assert!(begun.elapsed() >= SECOND * 2, "{:?}", begun.elapsed());
+    assert_eq!(test.end().await.label(), reason);
+    took(begun, SECOND + patience);
 }
 
 #[actix::test]
