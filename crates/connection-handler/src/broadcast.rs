@@ -1,11 +1,11 @@
 //! One message for many peers, encoded once.
 
-use std::{any::TypeId, fmt, mem};
+use std::{any::TypeId, fmt};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use framing::chunks::{self, ChunkSize};
 
-use crate::{DisconnectReason, Peer, buffers, encoding::Encoding};
+use crate::{DisconnectReason, Peer, encoding::Encoding, waiting::Waiting};
 
 /// Which peers are sent the same bytes of a message: those whose writers are of one type, and speak
 /// one version.
@@ -86,7 +86,7 @@ pub struct Broadcast<M> {
 struct Encoded {
     class: EncodingClass,
     /// Nothing, if the class does not know the message.
-    bytes: Result<BytesMut, DisconnectReason>,
+    bytes: Result<Bytes, DisconnectReason>,
 }
 
 impl<M: Clone + Send + 'static> Broadcast<M> {
@@ -109,41 +109,39 @@ impl<M: Clone + Send + 'static> Broadcast<M> {
         self
     }
 
-    /// Appends what `encoding` makes of the message to `bytes`, or what its like has made of it.
+    /// Appends what `encoding` makes of the message to `waiting`, or what its like has made of it.
+    /// To a peer for whom nothing waits the same bytes are lent: they are not copied.
     pub(crate) fn append(
         &mut self,
         encoding: &mut Encoding<M>,
-        bytes: &mut BytesMut,
+        waiting: &mut Waiting,
+        about: u32,
     ) -> Result<(), DisconnectReason> {
         let Some(class) = encoding.class() else {
-            return encoding.encode(self.message.clone(), bytes);
+            return encoding.encode(self.message.clone(), waiting.owned(about));
         };
         let known = self.encoded.iter().position(|encoded| encoded.class.encodes_like(&class));
         let index = known.unwrap_or_else(|| self.encode(class, encoding));
         let encoded = &self.encoded[index];
         let message = encoded.bytes.as_ref().map_err(Clone::clone)?;
-        let before = bytes.len();
+        let before = waiting.len();
         match (encoded.class.chunks, class.chunks) {
-            (Some(from), Some(to)) => chunks::recut(message, from, to, bytes),
-            _ => bytes.extend_from_slice(message),
+            (Some(from), Some(to)) if from != to => {
+                chunks::recut(message, from, to, waiting.owned(about));
+            }
+            _ if before == 0 => *waiting = Waiting::Shared(message.clone()),
+            _ => waiting.owned(about).extend_from_slice(message),
         }
-        encoding.shares(&self.message, &bytes[before..]);
+        encoding.shares(&self.message, &waiting[before..]);
         Ok(())
     }
 
     /// Encodes the message for a class that has not been met before, and says where it is.
     fn encode(&mut self, class: EncodingClass, encoding: &mut Encoding<M>) -> usize {
-        let mut bytes = buffers::take();
+        let mut bytes = BytesMut::new();
         let encoded = encoding.encode_for_others(self.message.clone(), &mut bytes);
-        self.encoded.push(Encoded { class, bytes: encoded.map(|()| bytes) });
+        self.encoded.push(Encoded { class, bytes: encoded.map(|()| bytes.freeze()) });
         self.encoded.len() - 1
-    }
-}
-
-impl<M> Drop for Broadcast<M> {
-    fn drop(&mut self) {
-        let encoded = mem::take(&mut self.encoded);
-        encoded.into_iter().filter_map(|one| one.bytes.ok()).for_each(buffers::give_back);
     }
 }
 

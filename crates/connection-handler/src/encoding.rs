@@ -58,11 +58,21 @@ impl<M: Send + 'static> Encoding<M> {
     }
 
     /// Appends `message` to `bytes`, or nothing if that is not possible or not wanted.
+    #[inline]
     pub(crate) fn encode(
         &mut self,
         message: M,
         bytes: &mut BytesMut,
     ) -> Result<(), DisconnectReason> {
+        match &self.tap {
+            None => self.encode_for_others(message, bytes),
+            Some(_) => self.encode_for_tap(message, bytes),
+        }
+    }
+
+    /// As [`encode`](Self::encode), where somebody may want to see the messages.
+    #[cold]
+    fn encode_for_tap(&mut self, message: M, bytes: &mut BytesMut) -> Result<(), DisconnectReason> {
         let before = bytes.len();
         let Some(exposure) = self.tap().map(|tap| tap.exposure(&message)) else {
             return self.encode_for_others(message, bytes);
@@ -91,6 +101,7 @@ impl<M: Send + 'static> Encoding<M> {
     }
 
     /// As [`encode`](Self::encode), for whoever [`shares`](Self::shares) it.
+    #[inline]
     pub(crate) fn encode_for_others(
         &mut self,
         message: M,
@@ -103,9 +114,7 @@ impl<M: Send + 'static> Encoding<M> {
             }
             Stage::Open(encoder) => {
                 let before = bytes.len();
-                // The caller is the central actor: a faulty encoder may cost a connection, not it.
-                let encoded = catch_unwind(AssertUnwindSafe(|| encoder.encode(message, bytes)))
-                    .unwrap_or(Err(DisconnectReason::Bug));
+                let encoded = encoder.encode(message, bytes);
                 if encoded.is_err() {
                     bytes.truncate(before);
                 }
@@ -123,7 +132,11 @@ trait Encode<M>: Send {
 
 impl<M, E: ConnectionWriter<M>> Encode<M> for E {
     fn encode(&mut self, message: M, bytes: &mut BytesMut) -> Result<(), DisconnectReason> {
-        tokio_util::codec::Encoder::encode(self, message, bytes).map_err(Into::into)
+        let encode = AssertUnwindSafe(|| {
+            tokio_util::codec::Encoder::encode(self, message, bytes).map_err(Into::into)
+        });
+        // The caller is the central actor: a faulty encoder may cost a connection, not it.
+        catch_unwind(encode).unwrap_or(Err(DisconnectReason::Bug))
     }
 
     fn writer(&self) -> TypeId {

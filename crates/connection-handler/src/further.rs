@@ -9,7 +9,8 @@ use std::{
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    ConnectionConfig, ConnectionReader, DisconnectReason,
+    ConnectionConfig, ConnectionReader, DisconnectReason, Messages,
+    batch::Batches,
     receive::{Batch, Incoming},
     transport::{Carrier, LaneRead},
 };
@@ -34,6 +35,7 @@ impl<D: ConnectionReader> Further<D> {
     pub(crate) fn poll_receive(
         &mut self,
         carrier: &dyn Carrier,
+        batches: &Batches<D::Item>,
         cx: &mut Context<'_>,
     ) -> Poll<Batch<D::Item>> {
         while !self.spare.is_empty()
@@ -44,14 +46,16 @@ impl<D: ConnectionReader> Further<D> {
         }
         for _ in 0..self.open.len() {
             self.turn = (self.turn + 1) % self.open.len();
-            let Poll::Ready(mut batch) = self.open[self.turn].poll_receive(cx) else { continue };
+            let Poll::Ready(mut batch) = self.open[self.turn].poll_receive(batches, cx) else {
+                continue;
+            };
             self.open[self.turn].turn_is_over();
             match batch.end.take() {
                 // The connection itself knows why it has failed.
                 Some(DisconnectReason::RemoteClose | DisconnectReason::Io(_)) => {
                     drop(self.open.swap_remove(self.turn));
                     if batch.messages.is_empty() {
-                        return self.poll_receive(carrier, cx);
+                        return self.poll_receive(carrier, batches, cx);
                     }
                 }
                 end => batch.end = end,
@@ -67,7 +71,7 @@ impl<D: ConnectionReader> Further<D> {
         carrier: &dyn Carrier,
         cx: &mut Context<'_>,
     ) -> Poll<Batch<D::Item>> {
-        let mut batch = Batch { messages: Vec::new(), bytes: 0, end: None };
+        let mut batch = Batch { messages: Messages::default(), bytes: 0, end: None };
         while batch.bytes < self.config.read_budget
             && batch.messages.len() < self.config.max_batch
             && batch.end.is_none()
@@ -86,7 +90,7 @@ impl<D: ConnectionReader> Further<D> {
     fn decode(
         &mut self,
         datagram: &Bytes,
-        messages: &mut Vec<D::Item>,
+        messages: &mut Messages<D::Item>,
     ) -> Option<DisconnectReason> {
         let decoder = &mut self.unreliable;
         let mut bytes = BytesMut::from(&datagram[..]);

@@ -6,7 +6,8 @@ use actix::{Actor, Context};
 
 use crate::{
     ConnectionHandler, ConnectionReader, ConnectionWriter, DisconnectReason, MessageDecoder,
-    MessageLimit, Peer, PeerId, PeerLink, TcpMessageConnectionReader, TcpMessageConnectionWriter,
+    MessageLimit, Messages, Peer, PeerId, PeerLink, TcpMessageConnectionReader,
+    TcpMessageConnectionWriter,
 };
 
 /// Declares a [`Peer`] that has nothing but its link: its name, what it says, what it hears.
@@ -112,7 +113,7 @@ pub trait Serves<P: Peer>: Actor<Context = Context<Self>> {
 
     /// All that one read has brought, in order. Unless said otherwise, one [`message`](Self::message)
     /// after the other.
-    fn messages(&mut self, from: PeerId, messages: Vec<P::Incoming>, ctx: &mut Context<Self>) {
+    fn messages(&mut self, from: PeerId, messages: Messages<P::Incoming>, ctx: &mut Context<Self>) {
         messages.into_iter().for_each(|message| self.message(from, message, ctx));
     }
 

@@ -7,10 +7,9 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf, BytesMut};
 use tokio::{io::AsyncWriteExt, time::timeout};
 
-use crate::{DisconnectReason, buffers, queue::Queue};
+use crate::{DisconnectReason, queue::Queue, waiting::Waiting};
 
 /// Which way a message goes to a peer, where its transport has more than one.
 ///
@@ -49,21 +48,22 @@ impl Lane {
 /// What waits for the lanes of one peer beside the first.
 #[derive(Default)]
 pub(crate) struct Lanes {
-    pub(crate) each: Vec<Waiting>,
+    pub(crate) each: Vec<Further>,
     /// Bytes that their writers have taken and that are not with the socket.
     pub(crate) taken: usize,
     /// Lanes on which something may still be written.
     pub(crate) open: usize,
 }
 
+/// What waits for one of them.
 #[derive(Default)]
-pub(crate) struct Waiting {
-    pub(crate) bytes: BytesMut,
+pub(crate) struct Further {
+    pub(crate) bytes: Waiting,
     pub(crate) messages: usize,
     writer: Option<Waker>,
 }
 
-impl Waiting {
+impl Further {
     pub(crate) fn wake(&mut self) {
         if let Some(writer) = self.writer.take() {
             writer.wake();
@@ -73,7 +73,7 @@ impl Waiting {
 
 impl Lanes {
     pub(crate) fn new(lanes: u8) -> Self {
-        let each = (0..lanes).map(|_| Waiting::default()).collect();
+        let each = (0..lanes).map(|_| Further::default()).collect();
         Self { each, taken: 0, open: lanes.into() }
     }
 
@@ -88,7 +88,7 @@ impl Lanes {
         lane: usize,
         is_closing: bool,
         waker: &Waker,
-    ) -> Poll<Option<BytesMut>> {
+    ) -> Poll<Option<Waiting>> {
         let Some(waiting) = self.each.get_mut(lane) else { return Poll::Ready(None) };
         if !waiting.bytes.is_empty() {
             waiting.messages = 0;
@@ -122,23 +122,24 @@ async fn write<M: Send + 'static>(
     lane: usize,
     limit: Duration,
 ) -> Result<(), DisconnectReason> {
-    let Some(mut bytes) = queue.take_lane(lane).await else { return Ok(()) };
+    let Some(mut waiting) = queue.take_lane(lane).await else { return Ok(()) };
     let priority = -i32::try_from(lane).unwrap_or(i32::MAX).saturating_add(1);
     let stream = queue.closing.carrier().and_then(|carrier| carrier.open_lane(priority));
     let stream = stream.ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;
     let mut stream = in_time(limit, stream).await?;
     loop {
-        while !bytes.is_empty() {
-            let written = in_time(limit, stream.write(&bytes)).await?;
+        let mut sent = 0;
+        while let rest @ [_, ..] = &waiting[sent..] {
+            let written = in_time(limit, stream.write(rest)).await?;
             if written == 0 {
                 return Err(io::Error::from(io::ErrorKind::WriteZero).into());
             }
-            bytes.advance(written);
+            sent += written;
             queue.lane_written(written);
         }
-        buffers::give_back(bytes);
+        waiting.give_back();
         match queue.take_lane(lane).await {
-            Some(more) => bytes = more,
+            Some(more) => waiting = more,
             // The whole connection has a limit for its last words.
             None => return Ok(stream.shutdown().await?),
         }

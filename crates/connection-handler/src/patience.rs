@@ -2,7 +2,6 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -15,7 +14,6 @@ use crate::{ConnectionConfig, DisconnectReason, Timeout};
 ///
 /// Costs a look at the clock per read, and a timer only while there is something to wait for.
 pub(crate) struct Patience {
-    config: Arc<ConnectionConfig>,
     /// Until when there must be a first message. `None`: there was one, or none is needed.
     first_message: Option<Instant>,
     /// When the last bytes came.
@@ -27,16 +25,16 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    pub(crate) fn new(config: Arc<ConnectionConfig>) -> Self {
+    pub(crate) fn new(config: &ConnectionConfig) -> Self {
         let now = Instant::now();
         let first_message = config.first_message_timeout.map(|limit| now + limit);
-        Self { config, first_message, heard: now, begun: None, alarm: None }
+        Self { first_message, heard: now, begun: None, alarm: None }
     }
 
     /// Something was read: whole messages or none, and perhaps the beginning of the next one.
-    pub(crate) fn heard(&mut self, messages: bool, beginning: bool) {
+    pub(crate) fn heard(&mut self, config: &ConnectionConfig, messages: bool, beginning: bool) {
         // Who has no use for the time does not ask for it.
-        if beginning || self.config.idle_timeout.is_some() {
+        if beginning || config.idle_timeout.is_some() {
             self.heard = Instant::now();
         }
         self.begun = match self.begun.filter(|_| !messages) {
@@ -44,7 +42,7 @@ impl Patience {
             None => Some(self.heard),
             earlier => earlier,
         };
-        if messages && self.first_message.take().is_some() && self.next().is_none() {
+        if messages && self.first_message.take().is_some() && self.next(config).is_none() {
             self.alarm = None;
         }
     }
@@ -58,9 +56,13 @@ impl Patience {
     }
 
     /// Ready when the peer has taken too long.
-    pub(crate) fn poll_exhausted(&mut self, cx: &mut Context<'_>) -> Poll<DisconnectReason> {
+    pub(crate) fn poll_exhausted(
+        &mut self,
+        config: &ConnectionConfig,
+        cx: &mut Context<'_>,
+    ) -> Poll<DisconnectReason> {
         loop {
-            let Some((deadline, reason)) = self.next() else { return Poll::Pending };
+            let Some((deadline, reason)) = self.next(config) else { return Poll::Pending };
             let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
             if alarm.deadline() > deadline {
                 alarm.as_mut().reset(deadline);
@@ -75,12 +77,10 @@ impl Patience {
     }
 
     /// What ends the patience first.
-    fn next(&self) -> Option<(Instant, DisconnectReason)> {
+    fn next(&self, config: &ConnectionConfig) -> Option<(Instant, DisconnectReason)> {
         let first = self.first_message.map(|at| (at, Timeout::FirstMessage.into()));
-        let message =
-            self.begun.map(|at| (at + self.config.message_timeout, Timeout::Message.into()));
-        let idle =
-            self.config.idle_timeout.map(|limit| (self.heard + limit, DisconnectReason::Idle));
+        let message = self.begun.map(|at| (at + config.message_timeout, Timeout::Message.into()));
+        let idle = config.idle_timeout.map(|limit| (self.heard + limit, DisconnectReason::Idle));
         first.into_iter().chain(message).chain(idle).min_by_key(|(at, _)| *at)
     }
 }
@@ -95,23 +95,35 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn patience(first: Option<u32>, message: u32, idle: Option<u32>) -> Patience {
-        Patience::new(Arc::new(ConnectionConfig {
+    struct Test {
+        config: ConnectionConfig,
+        patience: Patience,
+    }
+
+    impl Test {
+        fn heard(&mut self, messages: bool, beginning: bool) {
+            self.patience.heard(&self.config, messages, beginning);
+        }
+    }
+
+    fn patience(first: Option<u32>, message: u32, idle: Option<u32>) -> Test {
+        let config = ConnectionConfig {
             first_message_timeout: first.map(|seconds| SECOND * seconds),
             message_timeout: SECOND * message,
             idle_timeout: idle.map(|seconds| SECOND * seconds),
             ..ConnectionConfig::default()
-        }))
+        };
+        Test { patience: Patience::new(&config), config }
     }
 
-    async fn exhausted(patience: &mut Patience) -> DisconnectReason {
-        poll_fn(|cx| patience.poll_exhausted(cx)).await
+    async fn exhausted(test: &mut Test) -> DisconnectReason {
+        poll_fn(|cx| test.patience.poll_exhausted(&test.config, cx)).await
     }
 
     /// Waits until the patience ends, which must be after so many seconds.
-    async fn ends_after(patience: &mut Patience, seconds: u32) -> DisconnectReason {
+    async fn ends_after(test: &mut Test, seconds: u32) -> DisconnectReason {
         let begin = Instant::now();
-        let reason = timeout(SECOND * 1000, exhausted(patience)).await.expect("it ends");
+        let reason = timeout(SECOND * 1000, exhausted(test)).await.expect("it ends");
         let error = begin.elapsed().abs_diff(SECOND * seconds);
         assert!(error < Duration::from_millis(10), "after {:?}", begin.elapsed());
         reason
@@ -164,6 +176,6 @@ mod tests {
         let mut patience = patience(Some(10), 30, None);
         assert!(timeout(SECOND, exhausted(&mut patience)).await.is_err());
         patience.heard(true, false);
-        assert!(patience.alarm.is_none());
+        assert!(patience.patience.alarm.is_none());
     }
 }

@@ -19,8 +19,8 @@ use tokio::{
 use tokio_util::io::poll_read_buf;
 
 use crate::{
-    ConnectionConfig, ConnectionReader, DisconnectReason, buffers, capture::IncomingTap,
-    further::Further, transport::Carrier,
+    ConnectionConfig, ConnectionReader, DisconnectReason, Messages, batch::Batches, buffers,
+    capture::IncomingTap, further::Further, transport::Carrier,
 };
 
 /// The bytes of one connection on their way to messages.
@@ -30,13 +30,18 @@ pub(crate) struct Incoming<R, D: ConnectionReader> {
     /// What was read and not yet decoded: nothing, or the beginning of a message.
     rest: BytesMut,
     /// Bytes read since others had their turn.
-    read_in_turn: usize,
+    read_in_turn: u32,
+    /// Bytes of the last read: the best guess for the next one.
+    last_read: u32,
+    /// The next read is likely to bring as much. Most likely it brings nothing after one that has
+    /// not brought all it could.
+    expects_more: bool,
     /// `rest` may hold whole messages.
     undecoded: bool,
     /// `rest` is all there will ever be.
     ended: bool,
     /// Size of the last batch: the best guess for the next one.
-    last_batch: usize,
+    last_batch: u32,
     /// What comes beside the first stream, if anything is read of that.
     pub(crate) further: Option<Box<Further<D>>>,
     /// The first stream has ended, and others may not have.
@@ -58,6 +63,8 @@ impl<R, D: ConnectionReader> Incoming<R, D> {
             decoder,
             rest: BytesMut::new(),
             read_in_turn: 0,
+            last_read: 0,
+            expects_more: false,
             undecoded: false,
             ended: false,
             last_batch: 0,
@@ -72,11 +79,22 @@ impl<R, D: ConnectionReader> Incoming<R, D> {
 impl<R: AsyncRead + Unpin, D: ConnectionReader> Incoming<R, D> {
     /// Whether it is time to let others go on.
     pub(crate) fn turn_is_over(&mut self) -> bool {
-        let over = self.undecoded || self.read_in_turn >= self.config.read_budget;
+        let over = self.undecoded || self.read_in_turn as usize >= self.config.read_budget;
         if over {
             self.read_in_turn = 0;
         }
         over
+    }
+
+    /// How many bytes the next read is likely to bring, if they are many.
+    pub(crate) fn large_read(&self) -> Option<usize> {
+        let bytes = self.last_read as usize;
+        (self.expects_more && bytes >= LARGE_READ).then_some(bytes)
+    }
+
+    /// Whether it has more to say than it gets to say.
+    pub(crate) fn is_greedy(&self) -> bool {
+        self.last_read as usize >= self.config.read_budget
     }
 
     /// Whether some of a message has come, but not all.
@@ -90,10 +108,11 @@ impl<R: AsyncRead + Unpin, D: ConnectionReader> Incoming<R, D> {
     pub(crate) fn poll_any(
         &mut self,
         carrier: Option<&dyn Carrier>,
+        batches: &Batches<D::Item>,
         cx: &mut Context<'_>,
     ) -> Poll<Batch<D::Item>> {
         if !self.first_is_over
-            && let Poll::Ready(mut batch) = self.poll_receive(cx)
+            && let Poll::Ready(mut batch) = self.poll_receive(batches, cx)
         {
             if self.further.is_some() && matches!(batch.end, Some(DisconnectReason::RemoteClose)) {
                 self.first_is_over = true;
@@ -104,15 +123,15 @@ impl<R: AsyncRead + Unpin, D: ConnectionReader> Incoming<R, D> {
             }
         }
         if let Some((further, carrier)) = self.further.as_mut().zip(carrier)
-            && let Poll::Ready(batch) = further.poll_receive(carrier, cx)
+            && let Poll::Ready(batch) = further.poll_receive(carrier, batches, cx)
         {
             // Others have their turn after each.
-            self.read_in_turn = self.config.read_budget;
+            self.read_in_turn = small(self.config.read_budget);
             return Poll::Ready(batch);
         }
         match self.first_is_over {
             true => Poll::Ready(Batch {
-                messages: Vec::new(),
+                messages: Messages::default(),
                 bytes: 0,
                 end: Some(DisconnectReason::RemoteClose),
             }),
@@ -121,19 +140,24 @@ impl<R: AsyncRead + Unpin, D: ConnectionReader> Incoming<R, D> {
     }
 
     /// A single read, and all the messages that are there then. Nothing is lost between two calls.
-    pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Batch<D::Item>> {
+    pub(crate) fn poll_receive(
+        &mut self,
+        batches: &Batches<D::Item>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Batch<D::Item>> {
         // In the middle of a large message a connection works in a buffer of its own: carrying
         // the beginning along would copy it again and again.
         let owned = self.rest.len() >= self.config.read_budget;
-        let mut buffer = if owned { mem::take(&mut self.rest) } else { buffers::take() };
+        let mut buffer =
+            if owned { mem::take(&mut self.rest) } else { buffers::take(self.config.read_budget) };
         if !owned {
             buffer.extend_from_slice(&self.rest);
         }
 
         let batch = match self.poll_read(cx, &mut buffer) {
-            Poll::Ready(Ok(bytes)) => self.decode(&mut buffer, bytes),
+            Poll::Ready(Ok(bytes)) => self.decode(batches, &mut buffer, bytes),
             Poll::Ready(Err(error)) => {
-                Batch { messages: Vec::new(), bytes: 0, end: Some(error.into()) }
+                Batch { messages: Messages::default(), bytes: 0, end: Some(error.into()) }
             }
             Poll::Pending if owned => {
                 self.rest = buffer;
@@ -167,15 +191,23 @@ impl<R: AsyncRead + Unpin, D: ConnectionReader> Incoming<R, D> {
         let read = poll_read_buf(Pin::new(&mut self.socket), cx, &mut turn);
         if read.is_pending() {
             self.read_in_turn = 0;
+            self.expects_more = true;
         }
         let read = ready!(read)?;
-        self.read_in_turn += read;
+        self.last_read = small(read);
+        self.read_in_turn = self.read_in_turn.saturating_add(self.last_read);
+        self.expects_more = self.read_in_turn as usize >= self.config.read_budget;
         self.ended = read == 0;
         Poll::Ready(Ok(read))
     }
 
-    fn decode(&mut self, buffer: &mut BytesMut, bytes: usize) -> Batch<D::Item> {
-        let mut messages = Vec::with_capacity(self.last_batch);
+    fn decode(
+        &mut self,
+        batches: &Batches<D::Item>,
+        buffer: &mut BytesMut,
+        bytes: usize,
+    ) -> Batch<D::Item> {
+        let mut messages = batches.begin(self.last_batch as usize);
         self.undecoded = false;
         // Once per read. A faulty decoder costs its own connection, after what it has decoded.
         let tapped = self.tap.as_mut().is_some_and(|tap| tap.begin(buffer));
@@ -187,13 +219,13 @@ impl<R: AsyncRead + Unpin, D: ConnectionReader> Incoming<R, D> {
         if tapped && let Some(tap) = &mut self.tap {
             tap.end(buffer.len());
         }
-        self.last_batch = messages.len();
+        self.last_batch = small(messages.len());
         Batch { messages, bytes, end }
     }
 
     fn decode_into<const TAPPED: bool>(
         &mut self,
-        messages: &mut Vec<D::Item>,
+        messages: &mut Messages<D::Item>,
         buffer: &mut BytesMut,
     ) -> Option<DisconnectReason> {
         loop {
@@ -219,23 +251,30 @@ impl<R: AsyncRead + Unpin, D: ConnectionReader> Incoming<R, D> {
     }
 
     /// Throws away what still comes until the last words are written, and while there is more, a
-    /// little longer: a socket that is closed with unread bytes resets the connection, and what the
-    /// peer has not received of our last words by then is lost.
+    /// little longer: a socket that is closed with unread bytes, or hears more afterwards, resets
+    /// the connection, and what the peer has not received of our last words by then is lost.
     pub(crate) async fn linger(&mut self, written: impl Future<Output = ()>, patience: Duration) {
         let mut written = pin!(written);
-        let mut open = !self.ended;
+        let (mut open, mut talks) = (!self.ended, false);
         loop {
             tokio::select! {
                 biased;
                 () = &mut written => break,
-                bytes = self.discard_slowly(), if open => open = bytes > 0,
+                bytes = self.discard(), if open => (open, talks) = (bytes > 0, bytes > 0),
+            }
+            tokio::select! {
+                biased;
+                () = &mut written => break,
+                () = sleep(DISCARD_PAUSE) => {}
             }
         }
-        if !open || self.discard().now_or_never().is_none_or(|bytes| bytes == 0) {
+        if !open || !talks && self.discard().now_or_never().is_none_or(|bytes| bytes == 0) {
             return;
         }
-        // Who has not heard us by then, and closed its side, has had its chance.
-        let _ = timeout(patience, async { while self.discard_slowly().await > 0 {} }).await;
+        // Who has not heard us by then, and closed its side or fallen silent, has had its chance.
+        let talking =
+            async { while let Ok(1..) = timeout(SILENCE, self.discard_slowly()).await {} };
+        let _ = timeout(patience, talking).await;
     }
 
     /// As [`discard`](Self::discard), but a flood has to wait for it.
@@ -248,7 +287,7 @@ impl<R: AsyncRead + Unpin, D: ConnectionReader> Incoming<R, D> {
     /// Reads and forgets some bytes; 0 when there will be no more.
     async fn discard(&mut self) -> usize {
         poll_fn(|cx| {
-            let mut buffer = buffers::take();
+            let mut buffer = buffers::take(self.config.read_budget);
             buffer.reserve(self.config.read_budget);
             let read = poll_read_buf(Pin::new(&mut self.socket), cx, &mut buffer);
             buffers::give_back(buffer);
@@ -258,13 +297,68 @@ impl<R: AsyncRead + Unpin, D: ConnectionReader> Incoming<R, D> {
     }
 }
 
+/// There is one for each connection, and more than this is as good as this.
+fn small(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
 /// What one read has brought: messages, and then perhaps the end.
 pub(crate) struct Batch<M> {
-    pub(crate) messages: Vec<M>,
+    pub(crate) messages: Messages<M>,
     /// How many bytes it has read.
     pub(crate) bytes: usize,
     pub(crate) end: Option<DisconnectReason>,
 }
 
+/// So many bytes of one read are worth waiting for a turn.
+const LARGE_READ: usize = 8 * 1024;
+/// Who has said nothing for so long is not likely to say more before it hears that we are gone.
+const SILENCE: Duration = Duration::from_millis(200);
 /// Between two reads of what nobody wants to hear.
 const DISCARD_PAUSE: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::codec::BytesCodec;
+
+    use super::*;
+
+    async fn receive<R: AsyncRead + Unpin>(
+        incoming: &mut Incoming<R, BytesCodec>,
+    ) -> Batch<BytesMut> {
+        let batches = Batches::new();
+        poll_fn(|cx| incoming.poll_receive(&batches, cx)).await
+    }
+
+    #[tokio::test]
+    async fn a_batch_has_no_more_bytes_than_are_read_in_one_turn() {
+        let said = vec![7; 100_000];
+        let config = ConnectionConfig { read_budget: 4096, ..Default::default() };
+        let mut incoming = Incoming::new(&said[..], BytesCodec::new(), None, Arc::new(config));
+        let mut heard = 0;
+        loop {
+            let batch = receive(&mut incoming).await;
+            let bytes: usize = batch.messages.iter().map(|message| message.len()).sum();
+            assert!(bytes <= 4096 && bytes == batch.bytes, "{bytes} of {}", batch.bytes);
+            heard += bytes;
+            if batch.end.is_some() {
+                break;
+            }
+        }
+        assert_eq!(heard, said.len());
+    }
+
+    #[tokio::test]
+    async fn only_who_says_much_waits_for_a_turn() {
+        let said = vec![7; 3 * LARGE_READ + 100];
+        let config = ConnectionConfig { read_budget: 2 * LARGE_READ, ..Default::default() };
+        let mut incoming = Incoming::new(&said[..], BytesCodec::new(), None, Arc::new(config));
+        assert_eq!(incoming.large_read(), None, "nobody knows yet");
+        receive(&mut incoming).await;
+        assert_eq!(incoming.large_read(), Some(2 * LARGE_READ));
+        assert!(incoming.is_greedy() && incoming.turn_is_over());
+        receive(&mut incoming).await;
+        assert_eq!(incoming.large_read(), None, "most likely that was all");
+        assert!(!incoming.is_greedy());
+    }
+}

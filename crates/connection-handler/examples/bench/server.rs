@@ -13,7 +13,7 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
     thread::{CpuSet, sched_setaffinity},
 };
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::{
     central,
@@ -106,7 +106,10 @@ pub(crate) fn serve(design: &str, wire: &str) -> io::Result<()> {
     run_on(SERVER_CPU);
     end_with_stdin();
     actix::System::new().block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(([127, 0, 0, 1], 0).into())?;
+        // As many as a `TcpPort` lets wait, in both designs.
+        let listener = socket.listen(4096)?;
         println!("{}", listener.local_addr()?.port());
         match wire {
             "derive" => serve_wire::<Chunked<Derived>>(design, listener).await,
