@@ -266,7 +266,7 @@ impl Reading {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let mut buffer = buffers::take();
+        let mut buffer = buffers::take(buf.remaining().max(SMALLEST_READ));
         buffer.extend_from_slice(&self.rest);
         let mut turns = 0;
         let read = loop {
