@@ -31,6 +31,12 @@ enum What {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
         options: Vec<OsString>,
     },
+    /// Each transport of the connection handler against the bare library: echo and handshakes.
+    Transport {
+        /// For the benchmark: --json, --quick, --only NAME, --runs N.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
+        options: Vec<OsString>,
+    },
 }
 
 /// Runs the benchmark that was asked for.
@@ -39,12 +45,14 @@ enum What {
 ///
 /// When it cannot be started. That it failed is the exit code.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let (package, options) = match &options.what {
-        What::Connection { options } => ("connection-handler", options),
-        What::Login { options } => ("accounts", options),
+    let (package, features, example, options) = match &options.what {
+        What::Connection { options } => ("connection-handler", "", "bench", options),
+        What::Login { options } => ("accounts", "", "bench", options),
+        What::Transport { options } => ("connection-handler", "secure", "transport_bench", options),
     };
     let mut bench = cargo();
-    bench.args(["run", "--release", "--package", package, "--example", "bench", "--"]);
+    bench.args(["run", "--release", "--package", package, "--features", features]);
+    bench.args(["--example", example, "--"]);
     let status = bench.args(options).status().context("cannot run cargo")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -63,6 +63,22 @@ pub(crate) const INTEROP: &[Package] = &[
         why: "hands sockets to the login server",
         sign: "systemd-socket-activate",
     },
+    Package {
+        name: "python3-venv",
+        why: "a place for aioquic",
+        sign: "/usr/share/doc/python3-venv",
+    },
+    Package { name: "golang-go", why: "builds quic-go", sign: "go" },
+    Package {
+        name: "golang-github-lucas-clemente-quic-go-dev",
+        why: "another QUIC, as client and as server",
+        sign: "/usr/share/gocode/src/github.com/lucas-clemente/quic-go",
+    },
+    Package {
+        name: "ngtcp2-client",
+        why: "a third QUIC, which asks for HTTP/3",
+        sign: "gtlsclient",
+    },
 ];
 
 const OPENTTD: Package =

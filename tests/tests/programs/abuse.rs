@@ -22,7 +22,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::raw::{RawClient, address_of, connect_tcp, frame};
+use crate::{
+    over_quic::OverQuic,
+    raw::{RawClient, address_of, connect_tcp, frame},
+};
 
 /// What a polite player notices of the strangers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -195,6 +198,17 @@ async fn who_floods_requests_and_never_reads_is_thrown_out() -> Result<()> {
     };
     let bytes = timeout(FLOOD, written).await.context("the flood goes on")?;
     println!("thrown out after {bytes} bytes and {:?}", start.elapsed());
+    place.demand_log("too many").await?;
+    place.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_floods_over_quic_and_never_reads_is_thrown_out() -> Result<()> {
+    let place = Place::open().await?;
+    let mut client = OverQuic::greeted(place.address()).await?;
+    let ping = frame(&FromGameClient::Ping { nonce: 1 })?.repeat(500);
+    let flood = async { while client.write.write_all(&ping).await.is_ok() {} };
+    timeout(FLOOD, flood).await.context("the flood goes on")?;
     place.demand_log("too many").await?;
     place.close().await
 }

@@ -3,7 +3,11 @@
 mod abuse;
 mod accounts;
 mod command_line;
+mod goodbyes;
+mod interop;
+mod networks;
 mod outages;
+mod over_quic;
 mod python;
 mod raw;
 mod story;

@@ -148,7 +148,7 @@ fn parse(password: &str) -> Result<Password> {
     Ok(Password(Text::parse(password)?))
 }
 
-fn config() -> Result<ClientConfig> {
+pub(crate) fn config() -> Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&TLS13])?

@@ -5,14 +5,13 @@ use std::{collections::HashMap, marker::PhantomData};
 use actix::{Actor, Context, Handler};
 use connection_handler::{
     ConnectionConfig, ConnectionHandler, EncodingClass, IncomingConnectionHandler, Peer,
-    PeerConnected, PeerDisconnected, PeerId, PeerLink, PeerMessages,
+    PeerConnected, PeerDisconnected, PeerId, PeerLink, PeerMessages, transport::Listener,
 };
-use tokio::net::TcpListener;
 
 use crate::codec::{Message, Wire};
 
 /// Serves with everything a program would have, but for the limits on how many may come.
-pub(crate) fn start<W: Wire>(listener: TcpListener) {
+pub(crate) fn start<W: Wire, L: Listener>(listener: L) {
     let config = ConnectionConfig {
         max_connections: usize::MAX,
         max_connections_per_ip: usize::MAX,

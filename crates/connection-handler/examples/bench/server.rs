@@ -124,7 +124,7 @@ async fn serve_wire<W: Wire>(design: &str, listener: TcpListener) -> io::Result<
     match design {
         "plain" => plain::serve::<W>(listener).await,
         "ours" => {
-            central::start::<W>(listener);
+            central::start::<W, _>(listener);
             std::future::pending().await
         }
         _ => Err(io::Error::other("no such design")),
