@@ -4,14 +4,18 @@ use std::{collections::HashMap, fs::File, io::BufReader, path::Path};
 
 use anyhow::Context;
 use bytes::BytesMut;
-use connection_handler::capture::{Direction, EndCause, Event, Payload, Reader, Record};
+use connection_handler::{
+    MessageLimit,
+    capture::{self, Direction, EndCause, Event, Payload, Record},
+    transport::Format,
+};
 use protocol::{FromGameClient, FromLauncher, MAX_AFTER_LOGIN, ToGameClient, ToLauncher, Wire};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio_util::codec::Decoder;
 
 use crate::{
-    handlers::codec::reader_and_writer,
+    handlers::codec::{Codec, Reader},
     recordings::{GAME_CLIENT, LAUNCHER},
 };
 
@@ -25,7 +29,7 @@ pub(crate) fn show(file: &Path, as_json: bool) -> anyhow::Result<()> {
     let source = BufReader::new(File::open(file).with_context(shown)?);
     // Of whom which messages are.
     let mut kinds = HashMap::new();
-    for record in Reader::new(source).with_context(shown)? {
+    for record in capture::Reader::new(source).with_context(shown)? {
         let Record { at, event } = record.with_context(shown)?;
         if let Event::Connected { peer, kind, .. } = &event {
             kinds.insert(*peer, kind.clone());
@@ -82,9 +86,14 @@ fn message(of: Option<&str>, direction: Direction, payload: &Payload) -> Value {
 }
 
 /// What the program's own decoder makes of the bytes of one message.
-fn decoded<M: Wire + Serialize + 'static>(bytes: &[u8]) -> Value {
-    let (mut reader, _, limit) = reader_and_writer::<M, M>();
-    limit.set(MAX_AFTER_LOGIN);
+fn decoded<M: Wire + Serialize + DeserializeOwned + 'static>(bytes: &[u8]) -> Value {
+    // Behind the length. No message in bytes has a tag like the first character of one in JSON.
+    let format = match bytes.get(2) {
+        Some(b'{' | b'"') => Format::Text,
+        _ => Format::Binary,
+    };
+    let limit = MessageLimit::new(MAX_AFTER_LOGIN);
+    let mut reader = Reader::<M>::new(Codec::new(format), limit);
     match reader.decode(&mut BytesMut::from(bytes)) {
         Ok(Some(message)) => json!(message),
         Ok(None) => json!("not a whole message"),

@@ -10,6 +10,7 @@ use std::{
 
 use accounts::{DatabaseUrl, Retention};
 use clap::{Args, ValueEnum};
+use connection_handler::transport::http::Origin;
 use ipnet::IpNet;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -48,6 +49,8 @@ pub struct Config {
     pub plain: PlainConfig,
     /// Certificates.
     pub tls: TlsConfig,
+    /// Who may what over HTTP.
+    pub web: ConfigWeb,
     /// Say what is printed as JSON. Not part of a file.
     #[serde(skip)]
     pub json: bool,
@@ -130,6 +133,39 @@ pub struct CertificateConfig {
     pub certificate: PathBuf,
     /// PEM file of its private key (`privkey.pem`).
     pub key: PathBuf,
+}
+
+/// Who may what over HTTP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConfigWeb {
+    /// Whose pages may connect, such as `https://game.example`, beside those of the server's own name
+    /// and port.
+    #[serde(with = "texts")]
+    pub origins: Vec<Origin>,
+    /// Networks that may see `/metrics`, such as `10.0.0.0/8`.
+    pub metrics_from: Vec<IpNet>,
+}
+
+/// A list of what can be written as text.
+mod texts {
+    use std::{fmt::Display, str::FromStr};
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<T: Display, S: Serializer>(
+        list: &[T],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(list.iter().map(ToString::to_string))
+    }
+
+    pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<T>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+    }
 }
 
 /// How log lines look.
@@ -229,6 +265,7 @@ impl Default for Config {
             proxy: ProxyConfig::default(),
             plain: PlainConfig::default(),
             tls: TlsConfig::default(),
+            web: ConfigWeb::default(),
             json: false,
         }
     }
@@ -305,6 +342,7 @@ impl Config {
             proxy: file.proxy,
             plain: file.plain,
             tls: file.tls,
+            web: file.web,
             json: settings.json,
         })
     }
@@ -334,6 +372,8 @@ struct ConfigFile {
     plain: PlainConfig,
     #[serde(default)]
     tls: TlsConfig,
+    #[serde(default)]
+    web: ConfigWeb,
 }
 
 /// As it is written by hand.
@@ -434,6 +474,10 @@ mod tests {
             },
             ready_file: Some("ready".into()),
             public_address: Some("play.example:9000".into()),
+            web: ConfigWeb {
+                origins: vec!["https://game.example".parse().unwrap()],
+                metrics_from: vec!["10.0.0.0/8".parse().unwrap()],
+            },
             ..Default::default()
         };
         assert_eq!(parsed(&toml::to_string(&config).unwrap()).unwrap(), config);
@@ -453,6 +497,10 @@ mod tests {
             (
                 "[limits]\nregistration_per_hour = 1",
                 "2: unknown key `registration_per_hour`: did you mean `registrations_per_hour`?",
+            ),
+            (
+                "[web]\norigins = [\"game.example\"]",
+                "2: an origin is http:// or https:// and a host, perhaps a port, and nothing else",
             ),
             ("log = 3", "1: invalid type: integer `3`, expected a string"),
             ("listen = \"here\"", "1: invalid socket address syntax"),

@@ -19,6 +19,7 @@ mod run;
 mod server;
 mod store;
 pub mod systemd;
+mod web;
 
 pub use crate::{
     config::{Config, ConfigError},

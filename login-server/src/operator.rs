@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use connection_handler::transport::{Connector, unix::UnixConnector};
+use connection_handler::{
+    MessageLimit,
+    transport::{Connector, Format, unix::UnixConnector},
+};
 use futures_util::{SinkExt, StreamExt};
 use protocol::{FromOperator, Hello, RequestId, Text, ToOperator};
 use tokio::{
@@ -16,7 +19,7 @@ use crate::{
     Config,
     data_dir::{DataDir, DataDirError, control_socket},
     handlers::{
-        codec::{Reader, Writer, reader_and_writer},
+        codec::{Codec, Reader, Writer},
         operator::launcher_info,
     },
     launchers::{Launchers, default_address},
@@ -59,9 +62,9 @@ async fn ask_server(
     write: impl AsyncWrite + Unpin,
     message: FromOperator,
 ) -> anyhow::Result<Vec<ToOperator>> {
-    let (reader, writer, limit): (Reader<ToOperator>, Writer<FromOperator>, _) =
-        reader_and_writer();
-    limit.set(protocol::MAX_AFTER_LOGIN);
+    let limit = MessageLimit::new(protocol::MAX_AFTER_LOGIN);
+    let reader = Reader::<ToOperator>::new(Codec::new(Format::Binary), limit);
+    let writer = Writer::<FromOperator>::new(Codec::new(Format::Binary));
     let (mut read, mut write) = (FramedRead::new(read, reader), FramedWrite::new(write, writer));
     write.send(FromOperator::Hello(Hello::from_us(PROGRAM))).await?;
     write.send(message).await?;

@@ -9,8 +9,10 @@ use connection_handler::{
     ConnectionConfig, ConnectionHandler, Drain, Ended, Inbox, IncomingConnectionHandler, supervise,
     transport::{
         Listener,
+        http::HttpServerHandle,
         keys::Identity,
         secure::{PortSockets, SecurePort, SecurePortConfig, SecurePortHandle},
+        websocket::WebSocketListener,
     },
 };
 use protocol::{ALPN_GAME_CLIENT, ALPN_LAUNCHER, BootId};
@@ -31,6 +33,7 @@ use crate::{
     server::{LoginServer, ShutDown},
     store::Accounts,
     systemd,
+    web::http_server,
 };
 
 /// The central actor has ended although nobody wanted it to: a bug of ours. A program should exit
@@ -111,6 +114,8 @@ pub async fn run_on(
     let control = dir.listen_for_operators().context("cannot listen for operators")?;
     let connections = connection_config(&config);
     let captured = ConnectionConfig { capture: Some(capture.clone()), ..connections.clone() };
+    let (http, web_clients) = http_server(&config);
+    let http_connections = port.http();
     let handlers = Handlers {
         game_clients: start(
             GameClientHandler,
@@ -118,10 +123,14 @@ pub async fn run_on(
             Inbox::from(server.clone()).telling_address_changes(server.clone()),
             captured.clone(),
         ),
+        web_clients: start(GameClientHandler, web_clients, server.clone(), captured.clone()),
         launchers: start(LauncherHandler, port.listener(ALPN_LAUNCHER), server.clone(), captured),
         operators: start(OperatorHandler, control, server.clone(), connections),
+        http: http.start(),
         port: port.start(),
     };
+    handlers.http.serve(http_connections);
+    handlers.http.ready();
     announce(&config, &addrs, &identity)?;
 
     wanted_end(shutdown, ended).await?;
@@ -196,8 +205,10 @@ impl Foundation {
 
 struct Handlers<C: Listener, L: Listener, O: Listener> {
     game_clients: Addr<IncomingConnectionHandler<GameClientHandler, C>>,
+    web_clients: Addr<IncomingConnectionHandler<GameClientHandler, WebSocketListener>>,
     launchers: Addr<IncomingConnectionHandler<LauncherHandler, L>>,
     operators: Addr<IncomingConnectionHandler<OperatorHandler, O>>,
+    http: HttpServerHandle,
     port: SecurePortHandle,
 }
 
@@ -206,13 +217,17 @@ impl<C: Listener, L: Listener, O: Listener> Handlers<C, L, O> {
     async fn stop(mut self, server: &Addr<LoginServer>) {
         // Newcomers are for the next process, if a service manager has the sockets.
         self.port.stop_accepting();
+        self.http.drain();
         // Nobody new from here on: a request is sent when it is made.
         let drain = Drain { patience: GOODBYE_PATIENCE };
         let game_clients = self.game_clients.send(drain);
+        let web_clients = self.web_clients.send(drain);
         let launchers = self.launchers.send(drain);
         let operators = self.operators.send(drain);
         let goodbye = server.send(ShutDown);
-        let (_, _, _, _) = tokio::join!(goodbye, game_clients, launchers, operators);
+        let (_, _, _, _, _) =
+            tokio::join!(goodbye, game_clients, web_clients, launchers, operators);
+        self.http.close().await;
         self.port.close().await;
     }
 }

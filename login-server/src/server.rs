@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix::{Actor, AsyncContext, Context, Handler, Message};
-use connection_handler::{Peer, PeerId};
+use connection_handler::{DisconnectReason, Peer, PeerId};
 use metrics::gauge;
 use protocol::{BootId, Goodbye, ToGameClient, ToLauncher, UnixMillis};
 use tokio::{
@@ -109,7 +109,11 @@ impl LoginServer {
     }
 
     fn goodbye(&self, link: LinkId, goodbye: Goodbye) {
-        let reason = goodbye.to_string();
+        let reason = match goodbye {
+            // Every transport has its own way to say that.
+            Goodbye::ShuttingDown => DisconnectReason::Drain,
+            _ => goodbye.to_string().into(),
+        };
         if let Some(client) = self.game_clients.get(&link) {
             client.send(ToGameClient::Goodbye(goodbye));
             client.disconnect(reason);

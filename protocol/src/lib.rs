@@ -14,7 +14,8 @@
 //! at least why they do not understand each other.
 //!
 //! [`encode`] and [`decode`] turn one message into bytes and back; `PROTOCOL.md`, beside this
-//! crate's manifest, describes each of those bytes for who has no Rust. Nothing here does I/O.
+//! crate's manifest, describes each of those bytes for who has no Rust. [`encode_json`] and
+//! [`decode_json`] do the same in JSON. Nothing here does I/O.
 //!
 //! What is decoded is valid: text without control characters ([`Text`]), lists of bounded length
 //! ([`List`]), nothing left over behind a message.
@@ -24,6 +25,7 @@ mod enrollment;
 mod game_client;
 mod hello;
 mod ids;
+mod json;
 mod keeper;
 mod launcher;
 mod list;
@@ -41,6 +43,7 @@ pub use crate::{
     },
     hello::{Goodbye, Hello, MAX_HELLO, UnixMillis, VERSION, Welcome, negotiate},
     ids::{BootId, GamePlayerId, RequestId, ServerId},
+    json::{decode_json, encode_json},
     keeper::{
         ExitCause, Exited, FromKeeper, KEEPER_LOWEST, KEEPER_VERSION, KeeperChange, KeeperChanges,
         ToKeeper, keeper_hello, negotiate_keeper,
@@ -58,6 +61,12 @@ pub use crate::{
 
 /// ALPN id of game clients: what they ask for in the TLS handshake.
 pub const ALPN_GAME_CLIENT: &str = "gatehouse-client/1";
+
+/// WebSocket subprotocol of game clients that speak bytes, one message in each.
+pub const SUBPROTOCOL_GAME_CLIENT: &str = "gatehouse-client.1";
+
+/// WebSocket subprotocol of game clients that speak JSON.
+pub const SUBPROTOCOL_GAME_CLIENT_JSON: &str = "gatehouse-client.1.json";
 
 /// ALPN id of launchers.
 pub const ALPN_LAUNCHER: &str = "gatehouse-launcher/1";

@@ -5,7 +5,10 @@ mod samples;
 use std::{collections::BTreeMap, fs};
 
 use data_encoding::HEXLOWER_PERMISSIVE;
-use protocol::decode;
+use protocol::{
+    FromGameClient, SUBPROTOCOL_GAME_CLIENT, SUBPROTOCOL_GAME_CLIENT_JSON, decode, decode_json,
+    encode_json,
+};
 use samples::{Sample, Visitor, visit_local, visit_public};
 use serde_json::Value;
 
@@ -62,6 +65,30 @@ fn every_json_example_is_a_golden_line() {
     assert!(!examples.is_empty());
     for (_, example) in examples {
         assert!(golden.contains(example.trim()), "{example}");
+    }
+}
+
+#[test]
+fn the_subprotocols_are_what_it_says() {
+    let document = document();
+    for (name, of) in [(SUBPROTOCOL_GAME_CLIENT, "binary"), (SUBPROTOCOL_GAME_CLIENT_JSON, "text")]
+    {
+        let row = document.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        assert!(row.is_some_and(|row| row.ends_with(&format!("| {of} |"))), "{name}: {row:?}");
+        // What browsers take for the name of a subprotocol.
+        assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte)));
+    }
+}
+
+#[test]
+fn json_is_read_as_it_is_written() {
+    for (name, json) in include_str!("golden/json.txt").lines().filter_map(|l| l.split_once(' ')) {
+        if name.starts_with("FromGameClient.") {
+            let message = decode_json::<FromGameClient>(json.as_bytes()).unwrap();
+            let mut written = Vec::new();
+            encode_json(&message, &mut written);
+            assert_eq!(String::from_utf8(written).unwrap(), json);
+        }
     }
 }
 

@@ -44,6 +44,8 @@ pub(crate) const ALL: &[Package] = &[
         why: "accounts are kept in it, too",
         sign: "/usr/lib/postgresql/15/bin/initdb",
     },
+    Package { name: "chromium", why: "a browser, with a player in it", sign: "chromium" },
+    Package { name: "chromium-driver", why: "tells it what to do", sign: "chromedriver" },
     Package { name: "python3", why: "a client written from PROTOCOL.md alone", sign: "python3" },
     Package { name: "xvfb", why: "a display for the real game client", sign: "Xvfb" },
     Package { name: "xdotool", why: "types into the real game client", sign: "xdotool" },

@@ -1,6 +1,7 @@
 //! The whole login server, through real sockets.
 
 mod accounts;
+mod browser;
 mod commands;
 mod databases;
 mod launchers;
@@ -9,3 +10,4 @@ mod port;
 mod seeing;
 mod support;
 mod trouble;
+mod web;

@@ -74,6 +74,12 @@ impl Server {
         within(self.running).await.unwrap().unwrap();
     }
 
+    /// The pin of its key, as browsers write it.
+    pub(crate) fn spki(&self) -> String {
+        let Trust::Pins(pins) = &self.trust else { panic!("it is pinned") };
+        data_encoding::BASE64.encode(pins[0].as_bytes())
+    }
+
     /// A game client that was welcomed.
     pub(crate) async fn client(&self) -> Client {
         greeted(self.addr, &self.trust).await

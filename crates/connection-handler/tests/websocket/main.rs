@@ -6,6 +6,7 @@
 mod codec;
 mod endings;
 mod http;
+mod interop;
 #[path = "../echo/protocol.rs"]
 #[allow(dead_code, reason = "shared with a test that needs more of it")]
 mod protocol;

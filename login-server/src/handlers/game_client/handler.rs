@@ -1,9 +1,11 @@
 //! Connections of game clients.
 
-use ::protocol::{MAX_AFTER_LOGIN, VERSION};
+use ::protocol::MAX_AFTER_LOGIN;
 use connection_handler::{ConnectionHandler, MessageLimit, Peer, PeerLink, capture::Exposure};
 
-use super::protocol::{FromGameClient, Reader, ToGameClient, Writer, reader_and_writer};
+use super::protocol::{
+    FromGameClient, Reader, ToGameClient, Writer, encoding_class, reader_and_writer,
+};
 use crate::handlers::exposure::exposure;
 
 /// A player's program.
@@ -42,8 +44,8 @@ impl ConnectionHandler for GameClientHandler {
         &mut self,
         link: PeerLink<ToGameClient>,
     ) -> (Self::Reader, Self::Writer, GameClient) {
-        let (reader, writer, limit) = reader_and_writer();
-        link.set_encoding_class(writer.encoding_class(VERSION.into()));
+        let (reader, writer, limit) = reader_and_writer(&link);
+        link.set_encoding_class(encoding_class(&writer, link.format()));
         (reader, writer, GameClient { link, limit })
     }
     fn expose_incoming(message: &FromGameClient) -> Exposure {

@@ -2,4 +2,4 @@
 
 pub(super) use ::protocol::{FromGameClient, ToGameClient};
 
-pub(super) use crate::handlers::codec::{Reader, Writer, reader_and_writer};
+pub(super) use crate::handlers::codec::{Reader, Writer, encoding_class, reader_and_writer};

@@ -42,7 +42,7 @@ impl ConnectionHandler for LauncherHandler {
         &mut self,
         link: PeerLink<ToLauncher>,
     ) -> (Self::Reader, Self::Writer, Launcher) {
-        let (reader, writer, limit) = reader_and_writer();
+        let (reader, writer, limit) = reader_and_writer(&link);
         (reader, writer, Launcher { link, limit })
     }
     fn expose_incoming(message: &FromLauncher) -> Exposure {

@@ -37,7 +37,7 @@ impl ConnectionHandler for OperatorHandler {
         link: PeerLink<ToOperator>,
     ) -> (Self::Reader, Self::Writer, Operator) {
         // What an operator says is short: it stays at the limit for strangers.
-        let (reader, writer, _) = reader_and_writer();
+        let (reader, writer, _) = reader_and_writer(&link);
         (reader, writer, Operator { link, greeted: false, waiting: 0 })
     }
 }

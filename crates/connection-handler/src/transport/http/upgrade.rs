@@ -21,10 +21,7 @@ use super::{
     answer::{Condition, Site, Text, header, text},
     server::Visitor,
 };
-use crate::transport::{
-    Format,
-    websocket::{Arriving, Subprotocol},
-};
+use crate::transport::websocket::{Arriving, Subprotocol};
 
 /// Where those go who ask for one of some protocols.
 pub(super) struct Door {
@@ -62,7 +59,7 @@ impl Site {
         let (welcome, welcomed) = oneshot::channel();
         let arriving = Arriving {
             remote_addr: visitor.remote_addr,
-            format: protocol.map_or(Format::Binary, |protocol| protocol.format),
+            format: protocol.format,
             welcome,
             upgrade: hyper::upgrade::on(request),
         };
@@ -77,34 +74,33 @@ impl Site {
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
-        if let Some(protocol) = protocol {
+        if !protocol.name.is_empty() {
             let name = HeaderValue::from_static(protocol.name);
             headers.insert(SEC_WEBSOCKET_PROTOCOL, name);
         }
         response
     }
 
-    /// The first protocol that the client would like and somebody here speaks. A door without
-    /// protocols is for who asks for none.
-    fn door(&self, headers: &HeaderMap) -> Option<(&Door, Option<Subprotocol>)> {
+    /// The first protocol that the client would like and somebody here speaks.
+    fn door(&self, headers: &HeaderMap) -> Option<(&Door, Subprotocol)> {
         let asked = headers.get_all(SEC_WEBSOCKET_PROTOCOL);
-        let mut names = asked.iter().filter_map(|value| value.to_str().ok()).flat_map(tokens);
-        let found = names.find_map(|name| {
-            self.doors.iter().find_map(|door| {
-                let known = door.protocols.iter().find(|protocol| protocol.name == name)?;
-                Some((door, Some(*known)))
-            })
-        });
-        let plain = || self.doors.iter().find(|door| door.protocols.is_empty());
-        match found {
-            None if asked.iter().next().is_none() => plain().map(|door| (door, None)),
-            found => found,
+        if asked.iter().next().is_none() {
+            return self.door_for("");
         }
+        let names = asked.iter().filter_map(|value| value.to_str().ok()).flat_map(tokens);
+        names.filter(|name| !name.is_empty()).find_map(|name| self.door_for(name))
+    }
+
+    fn door_for(&self, name: &str) -> Option<(&Door, Subprotocol)> {
+        self.doors.iter().find_map(|door| {
+            let known = door.protocols.iter().find(|protocol| protocol.name == name)?;
+            Some((door, *known))
+        })
     }
 
     fn no_protocol(&self) -> Response<Text> {
         let names = self.doors.iter().flat_map(|door| &door.protocols).map(|known| known.name);
-        let names = names.collect::<Vec<_>>().join(", ");
+        let names = names.filter(|name| !name.is_empty()).collect::<Vec<_>>().join(", ");
         let body = format!("Sec-WebSocket-Protocol must be one of: {names}\n");
         text(StatusCode::BAD_REQUEST, body)
     }

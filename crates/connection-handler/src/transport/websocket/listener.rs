@@ -12,7 +12,7 @@ use crate::transport::{Format, Handshake, Listener};
 /// A way to talk over a WebSocket, by the name that a client asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subprotocol {
-    /// Its name in `Sec-WebSocket-Protocol`: letters, digits, `.`, `-`.
+    /// Its name in `Sec-WebSocket-Protocol`: letters, digits, `.`, `-`. Empty: for who names none.
     pub name: &'static str,
     /// What messages look like then.
     pub format: Format,
