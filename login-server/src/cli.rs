@@ -6,8 +6,8 @@ use anyhow::Context;
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use protocol::{
-    CaptureScope, FromOperator, LauncherInfo, LoginServerStatus, ServerInfo, Text, ToOperator,
-    UnixMillis,
+    CaptureScope, FromOperator, LauncherInfo, LoginServerStatus, ServerInfo, Task, Text,
+    ToOperator, UnixMillis,
 };
 use serde_json::{Value, json};
 
@@ -16,6 +16,8 @@ use crate::{
     config::Settings,
     operator::{REQUEST, ask},
 };
+
+pub mod commands;
 
 /// Where players sign in, meet and choose where to play.
 ///
@@ -50,6 +52,37 @@ pub enum Command {
     /// Say who may be a launcher.
     #[command(subcommand)]
     Launcher(LauncherCommand),
+    /// Say who may do everything. The first operator is made here.
+    #[command(subcommand)]
+    Operator(commands::OperatorCommand),
+    /// See and change accounts.
+    #[command(subcommand)]
+    Account(commands::AccountCommand),
+    /// Keep players out, or from speaking. At once, and until it is lifted or over.
+    #[command(subcommand)]
+    Ban(commands::BanCommand),
+    /// See and end sessions.
+    #[command(subcommand)]
+    Session(commands::SessionCommand),
+    /// See and close what players have reported.
+    #[command(subcommand)]
+    Report(commands::ReportCommand),
+    /// Print who has done what, the last first.
+    Audit {
+        /// How many entries.
+        #[arg(long, default_value_t = 50, value_name = "COUNT")]
+        count: u32,
+    },
+    /// Write everything into a new file: accounts, keys, the audit log. Keep it as a secret.
+    Backup {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Put a backup in the place of everything there is. No login server may run.
+    Restore {
+        /// The file that `backup` wrote.
+        file: PathBuf,
+    },
     /// See and command game servers. The login server has to run.
     #[command(subcommand)]
     Server(ServerCommand),
@@ -80,6 +113,24 @@ pub enum LauncherCommand {
     },
     /// Print every enrolled launcher.
     List,
+    /// Give a launcher another name. Its key stays.
+    Rename {
+        /// Which one.
+        name: String,
+        /// The new name.
+        to: String,
+    },
+    /// Say how many servers a launcher may list, and whether its reports count for progress.
+    Limit {
+        /// Which one.
+        name: String,
+        /// Most servers. Left out: as many as any launcher.
+        #[arg(long, value_name = "COUNT")]
+        max_servers: Option<u32>,
+        /// Its reports count for the progress of players.
+        #[arg(long)]
+        counts_progress: bool,
+    },
     /// Withdraw a launcher's enrolment, and end its connection.
     Revoke {
         /// Which one.
@@ -219,6 +270,15 @@ pub async fn launcher(config: &Config, command: LauncherCommand) -> anyhow::Resu
                 }
             }
         }
+        LauncherCommand::Rename { name, to } => {
+            let (name, to) = (commands::text(name)?, commands::text(to)?);
+            commands::perform(config, Task::RenameLauncher { name, to }).await?;
+        }
+        LauncherCommand::Limit { name, max_servers, counts_progress } => {
+            let name = commands::text(name)?;
+            let task = Task::LimitLauncher { name, max_servers, counts_progress };
+            commands::perform(config, task).await?;
+        }
         LauncherCommand::Revoke { name } => {
             let name = Text::parse(name).context("the launcher's name")?;
             let message = FromOperator::RevokeLauncher { request, name: name.clone() };
@@ -284,12 +344,27 @@ fn command() -> clap::Command {
     let irrelevant = |arg: &&Arg| ONLY_WHEN_RUNNING.contains(&arg.get_id().as_str());
     let hidden = command.get_arguments().filter(irrelevant).map(|arg| arg.clone().hide(true));
     let hidden: Vec<_> = hidden.collect();
-    ["launcher", "server", "status", "metrics", "capture", "completion"]
-        .into_iter()
-        .fold(command, |command, name| {
-            command.mut_subcommand(name, |subcommand| subcommand.args(hidden.clone()))
-        })
+    FOR_OPERATORS.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |subcommand| subcommand.args(hidden.clone()))
+    })
 }
+
+const FOR_OPERATORS: [&str; 14] = [
+    "launcher",
+    "operator",
+    "account",
+    "ban",
+    "session",
+    "report",
+    "audit",
+    "backup",
+    "restore",
+    "server",
+    "status",
+    "metrics",
+    "capture",
+    "completion",
+];
 
 const ONLY_WHEN_RUNNING: [&str; 5] =
     ["listen", "public_address", "ready_file", "log_format", "log"];

@@ -4,6 +4,7 @@
 //! decides, `server` for the one actor that does what the lobby wants done, and `handlers` for who
 //! connects.
 
+mod admin;
 mod capture_show;
 mod certificates;
 pub mod cli;

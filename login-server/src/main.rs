@@ -9,7 +9,7 @@ use std::{
 use connection_handler::transport::secure::PortSockets;
 use login_server::{
     CentralActorEnded, Config,
-    cli::{self, Cli, Command},
+    cli::{self, Cli, Command, commands},
     config::LogFormat,
     run_on, systemd,
 };
@@ -55,6 +55,14 @@ async fn execute(
         }
         Some(Command::CheckConfig) => cli::check_config(&config),
         Some(Command::Launcher(command)) => cli::launcher(&config, command).await,
+        Some(Command::Operator(command)) => commands::operator(&config, command).await,
+        Some(Command::Account(command)) => commands::account(&config, command).await,
+        Some(Command::Ban(command)) => commands::ban(&config, command).await,
+        Some(Command::Session(command)) => commands::session(&config, command).await,
+        Some(Command::Report(command)) => commands::report(&config, command).await,
+        Some(Command::Audit { count }) => commands::audit(&config, count).await,
+        Some(Command::Backup { file }) => commands::backup(&config, &file).await,
+        Some(Command::Restore { file }) => commands::restore(&config, &file).await,
         Some(Command::Server(command)) => cli::server(&config, command).await,
         Some(Command::Status) => cli::status(&config).await,
         Some(Command::Metrics) => cli::metrics(&config).await,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use accounts::{HashQueue, HashQueueConfig};
 use anyhow::{Context, bail};
 use connection_handler::{
     MessageLimit,
@@ -17,6 +18,7 @@ use tokio_util::codec::{FramedRead, FramedWrite};
 
 use crate::{
     Config,
+    admin::{self, Admin},
     data_dir::{DataDir, DataDirError, control_socket},
     handlers::{
         codec::{Codec, Reader, Writer},
@@ -84,7 +86,8 @@ async fn ask_server(
             }
             ToOperator::Launcher { .. }
             | ToOperator::Server { .. }
-            | ToOperator::Metrics { .. } => answers.push(answer),
+            | ToOperator::Metrics { .. }
+            | ToOperator::Record { .. } => answers.push(answer),
         }
     }
 }
@@ -117,6 +120,12 @@ async fn answer_ourselves(
             launchers.revoke(&name).await?;
             Vec::new()
         }
+        FromOperator::Perform { request, task } => {
+            let hashes = HashQueue::new(HashQueueConfig::default())?;
+            let admin = Admin { store: store.clone(), hashes, data_dir: dir.path().to_owned() };
+            let records = admin.perform(task).await?.records.into_iter();
+            records.map(|record| ToOperator::Record { request, record }).collect()
+        }
         FromOperator::ListServers { .. }
         | FromOperator::Kick { .. }
         | FromOperator::Status { .. }
@@ -128,6 +137,20 @@ async fn answer_ourselves(
     };
     store.close().await;
     Ok(answers)
+}
+
+/// Puts a backup in the place of everything in the data directory, where no server may run. Says
+/// how many rows there are.
+///
+/// # Errors
+///
+/// When a server runs there, or the file is no backup; nothing has changed then.
+pub(crate) async fn restore(config: &Config, file: &std::path::Path) -> anyhow::Result<u64> {
+    let dir = DataDir::lock(&config.data_dir)?;
+    let Foundation { store, .. } = Foundation::open(config, dir.path()).await?;
+    let restored = admin::restore(&store, dir.path(), file).await;
+    store.close().await;
+    restored
 }
 
 /// The request of a command line that makes one.

@@ -21,7 +21,9 @@ use sd_notify::NotifyState;
 use tokio::{task::AbortHandle, time::timeout};
 
 use crate::{
-    Config, certificates,
+    Config,
+    admin::Admin,
+    certificates,
     data_dir::DataDir,
     handlers::{
         game_client::GameClientHandler, launcher::LauncherHandler, operator::OperatorHandler,
@@ -92,8 +94,11 @@ pub async fn run_on(
         address: config.public_address.clone().or_else(|| default_address(addr)),
         pin: *identity.fingerprint().as_bytes(),
     };
+    let admin =
+        Admin { store: store.clone(), hashes: hashes.clone(), data_dir: dir.path().to_owned() };
     let accounts = Accounts {
         store: store.clone(),
+        admin,
         hashes,
         secret_key,
         launchers,

@@ -70,6 +70,10 @@ impl LoginServer {
     pub(crate) fn carry_out(&mut self, effect: Effect, ctx: &Context<Self>) {
         match effect {
             Effect::ToClient(link, message) => {
+                if let ToGameClient::Refused { reason, .. } = &message {
+                    metrics::counter!("login_server_refusals_total", "reason" => reason.kind().name())
+                        .increment(1);
+                }
                 if let Some(client) = self.game_clients.get(&link) {
                     client.send(message);
                 }
@@ -109,6 +113,8 @@ impl LoginServer {
     }
 
     fn goodbye(&self, link: LinkId, goodbye: Goodbye) {
+        metrics::counter!("login_server_goodbyes_total", "reason" => goodbye.kind().name())
+            .increment(1);
         let reason = match goodbye {
             // Every transport has its own way to say that.
             Goodbye::ShuttingDown => DisconnectReason::Drain,

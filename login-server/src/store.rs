@@ -8,14 +8,16 @@ use std::{
 
 use accounts::{
     Account, AccountId, AccountName, CreateAccountError, EnrollError, EnrollmentSecret, HashError,
-    HashQueue, LockedOut, Lockout, NameRules, NewSession, Origin, Password, PasswordHash, Prefix,
-    Retention, SanctionKind, SecretKey, SessionToken, Store, StoreError, Verified,
+    HashQueue, LockedOut, Lockout, NameRules, NewSession, Origin, Password, PasswordHash,
+    Permissions, Prefix, Retention, RoleName, Sanction, SanctionKind, SecretKey, Session,
+    SessionToken, Store, StoreError, Verified,
 };
 use protocol::{Refusal, Text, UnixMillis};
 
 use crate::{
+    admin::Admin,
     launchers::Launchers,
-    lobby::{Answer, KnownSession, LauncherKey, Query, SessionId},
+    lobby::{Answer, KnownSession, LauncherKey, Mute, Query, SessionId},
 };
 
 /// Accounts, sessions and launchers, with what it takes to check and to make them.
@@ -27,6 +29,7 @@ pub(crate) struct Accounts {
     pub(crate) hashes: HashQueue,
     pub(crate) secret_key: SecretKey,
     pub(crate) launchers: Launchers,
+    pub(crate) admin: Admin,
     pub(crate) name_rules: Arc<NameRules>,
     pub(crate) retention: Retention,
     /// Locked for moments only, and by nobody who waits for anything.
@@ -63,7 +66,9 @@ impl Accounts {
                 let origin = Origin::new(from, link.0);
                 self.log_in(&name, password.reveal(), from, origin).await
             }
-            Query::Resume { token } => self.resume(SessionToken::from_bytes(token.0)).await,
+            Query::Resume { token, from } => {
+                self.resume(SessionToken::from_bytes(token.0), from).await
+            }
             Query::LogOut { token } => {
                 let token = SessionToken::from_bytes(token.0);
                 let hash = self.secret_key.hash_token(&token);
@@ -110,7 +115,7 @@ impl Accounts {
                 CreateAccountError::NameTaken => Refusal::NameTaken,
                 CreateAccountError::Store(error) => unavailable(error),
             })?;
-        self.open_session(account, &name, origin.prefix).await
+        self.open_session(account, &name, &RoleName::player(), from).await
     }
 
     /// An unknown name and a wrong password cost the same and are told the same, and so is somebody
@@ -145,7 +150,7 @@ impl Accounts {
             (Some(account), Verified::Right { stronger }) => {
                 tried.was_right();
                 self.strengthen(&account, stronger).await;
-                self.open_session(account.id, &account.name, origin.prefix).await
+                self.open_session(account.id, &account.name, &account.role, from).await
             }
             _ => Err(Refusal::WrongNameOrPassword),
         }
@@ -173,7 +178,8 @@ impl Accounts {
         &self,
         account: AccountId,
         name: &AccountName,
-        prefix: Prefix,
+        role: &RoleName,
+        from: IpAddr,
     ) -> Result<Answer, Refusal> {
         let token = SessionToken::generate().map_err(|error| {
             tracing::error!(%error, "no session can be opened");
@@ -181,22 +187,54 @@ impl Accounts {
         })?;
         let (hash, now) = (self.secret_key.hash_token(&token), now());
         let expires = now.saturating_add(SESSION_LIFETIME);
-        let session = NewSession { token: &hash, expires, prefix: Some(prefix), client: "" };
-        self.store.open_session(account, &session, now).await.map_err(unavailable)?;
-        Ok(known_session(account, name, &token, expires))
+        let prefix = Some(Prefix::of(from));
+        let session = NewSession { token: &hash, expires, prefix, client: "" };
+        let number = self.store.open_session(account, &session, now).await.map_err(unavailable)?;
+        let name = name.clone();
+        let session = Session { account, name, role: role.clone(), number, expires };
+        self.known_session(session, &token, from).await?.ok_or(Refusal::WrongNameOrPassword)
     }
 
     /// Continues a session, from now on for the whole time again.
-    async fn resume(&self, token: SessionToken) -> Result<Answer, Refusal> {
+    async fn resume(&self, token: SessionToken, from: IpAddr) -> Result<Answer, Refusal> {
         let (hash, now) = (self.secret_key.hash_token(&token), now());
         let expires = now.saturating_add(SESSION_LIFETIME);
-        let session = self.store.extend_session(&hash, expires, None, now).await;
+        let session = self.store.extend_session(&hash, expires, Some(Prefix::of(from)), now).await;
         let session = session.map_err(unavailable)?.ok_or(Refusal::SessionEnded)?;
-        let sanctions = self.store.sanctions_against(Some(session.account), None, now).await;
-        if sanctions.map_err(unavailable)?.iter().any(|s| s.kind == SanctionKind::Ban) {
-            return Err(Refusal::SessionEnded);
+        self.known_session(session, &token, from).await?.ok_or(Refusal::SessionEnded)
+    }
+
+    /// A session with what its player may do; none when they are banned. Asked last: a ban imposed
+    /// before it puts out who comes in, one imposed after it finds them here.
+    async fn known_session(
+        &self,
+        session: Session,
+        token: &SessionToken,
+        from: IpAddr,
+    ) -> Result<Option<Answer>, Refusal> {
+        let roles = self.store.roles().await.map_err(unavailable)?;
+        let role = roles.into_iter().find(|role| role.name == session.role);
+        let sanctions =
+            self.store.sanctions_against(Some(session.account), Some(from), now()).await;
+        let sanctions = sanctions.map_err(unavailable)?;
+        if sanctions.iter().any(|sanction| sanction.kind == SanctionKind::Ban) {
+            return Ok(None);
         }
-        Ok(known_session(session.account, &session.name, &token, session.expires))
+        let until = |sanction: &Sanction| sanction.expires.map(|at| UnixMillis(at.as_millis()));
+        let mutes = sanctions.iter().filter(|sanction| sanction.kind == SanctionKind::Mute);
+        // The one without an end, else the one that ends last.
+        let mute = mutes.map(until).max_by_key(|until| {
+            until.is_none().then_some(u64::MAX).or_else(|| until.map(|at| at.0))
+        });
+        Ok(Some(Answer::Session(KnownSession {
+            session: SessionId(session.account.as_u64()),
+            name: shown(session.name.as_str()),
+            token: protocol::SessionToken(*token.as_bytes()),
+            expires: UnixMillis(session.expires.as_millis()),
+            number: session.number.0,
+            permissions: role.map_or(Permissions::NONE, |role| role.permissions),
+            mute: mute.map(|until| Mute { until }),
+        })))
     }
 
     async fn enroll(&self, secret: &EnrollmentSecret, key: [u8; 32]) -> Result<Answer, Refusal> {
@@ -243,20 +281,6 @@ impl<'a> Try<'a> {
     fn with<T>(&self, act: impl FnOnce(&mut Lockout) -> T) -> T {
         act(&mut self.lockout.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-fn known_session(
-    account: AccountId,
-    name: &AccountName,
-    token: &SessionToken,
-    expires: accounts::UnixMillis,
-) -> Answer {
-    Answer::Session(KnownSession {
-        session: SessionId(account.as_u64()),
-        name: shown(name.as_str()),
-        token: protocol::SessionToken(*token.as_bytes()),
-        expires: UnixMillis(expires.as_millis()),
-    })
 }
 
 /// The clock, as the store counts.

@@ -9,6 +9,7 @@ use crate::{
     Text, UnixMillis, Welcome,
     codec::{Decode, Encode},
     ids::decimal,
+    kind::kinds,
 };
 
 /// What a game client says to the login server.
@@ -156,6 +157,14 @@ pub enum ToGameClient {
         /// Which one.
         request: RequestId,
     },
+}
+
+kinds! {
+    /// What a game client says, without its fields.
+    FromGameClientKind of FromGameClient {
+        Hello, Register, LogIn, Resume, LogOut, WatchServers, UnwatchServers, Join, Leave, Chat,
+        Ping, Pong, Ack,
+    }
 }
 
 impl FromGameClient {
@@ -377,4 +386,13 @@ pub enum Refusal {
     /// Something this needs does not work now: the database, the server's launcher.
     #[error("not available now")]
     Unavailable,
+    /// A moderator does not let this player speak.
+    #[error("muted")]
+    Muted {
+        /// Until then. None: until somebody lifts it.
+        until: Option<UnixMillis>,
+    },
+    /// The account's role does not allow it.
+    #[error("not allowed")]
+    NotAllowed,
 }

@@ -106,6 +106,14 @@ pub enum Goodbye {
     /// No message arrived for too long, and no answer to a ping.
     #[error("silent for too long")]
     Silent,
+    /// A moderator does not let this player in.
+    #[error("banned: {reason}")]
+    Banned {
+        /// Until then. None: until somebody lifts it.
+        until: Option<UnixMillis>,
+        /// Why.
+        reason: Text<128>,
+    },
 }
 
 /// The version to speak with who said `hello`, or what to say to who we do not understand.

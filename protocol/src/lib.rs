@@ -27,6 +27,7 @@ mod hello;
 mod ids;
 mod json;
 mod keeper;
+mod kind;
 mod launcher;
 mod list;
 mod operator;
@@ -38,8 +39,8 @@ pub use crate::{
     codec::{DecodeError, MAX_AFTER_LOGIN, MAX_BEFORE_LOGIN, Wire, decode, encode, encoded_len},
     enrollment::{Enrollment, EnrollmentError},
     game_client::{
-        Channel, Continuation, FromGameClient, JoinTicket, LastSeen, LoggedIn, Refusal, Said,
-        Speaker, ToGameClient,
+        Channel, Continuation, FromGameClient, FromGameClientKind, JoinTicket, LastSeen, LoggedIn,
+        Refusal, Said, Speaker, ToGameClient,
     },
     hello::{Goodbye, Hello, MAX_HELLO, UnixMillis, VERSION, Welcome, negotiate},
     ids::{BootId, GamePlayerId, RequestId, ServerId},
@@ -48,11 +49,12 @@ pub use crate::{
         ExitCause, Exited, FromKeeper, KEEPER_LOWEST, KEEPER_VERSION, KeeperChange, KeeperChanges,
         ToKeeper, keeper_hello, negotiate_keeper,
     },
+    kind::{GoodbyeKind, RefusalKind},
     launcher::{Admission, FromLauncher, Reachable, ToLauncher},
     list::{List, ListError},
     operator::{
-        CaptureScope, FromOperator, LauncherInfo, LoginServerStatus, PlayerInfo, ServerInfo,
-        ToOperator,
+        CaptureScope, Field, FromOperator, LauncherInfo, LoginServerStatus, Penalty, PlayerInfo,
+        ServerInfo, Task, ToOperator,
     },
     secret::{EnrollmentSecret, JoinSecret, Password, SessionToken},
     server::{ServerChange, ServerEvent, ServerEvents, ServerProperty, ServerState},

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BootId, GamePlayerId, Goodbye, Hello, List, RequestId, ServerId, ServerState, Text, UnixMillis,
-    Welcome,
+    BootId, GamePlayerId, Goodbye, Hello, List, Password, RequestId, ServerId, ServerState, Text,
+    UnixMillis, Welcome,
     codec::{Decode, Encode},
     ids::decimal,
 };
@@ -77,6 +77,79 @@ pub enum FromOperator {
         /// Ties the answer to it.
         request: RequestId,
     },
+    /// Do something about players, launchers or the data. Answered by a `Record` for each thing
+    /// there is to show, then `Done`.
+    Perform {
+        /// Ties the answers to it.
+        request: RequestId,
+        /// What.
+        task: Task,
+    },
+}
+
+/// Something only an operator may have done. Names are those of accounts, unless it says otherwise;
+/// files are named as the login server finds them.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields that are what they are called")]
+pub enum Task {
+    /// Make an operator of an account; of a new one where there is a password.
+    AddOperator { name: Text<64>, password: Option<Password> },
+    /// Show all accounts.
+    Accounts,
+    /// Show one, and what holds against it.
+    ShowAccount { name: Text<64> },
+    /// Set a password, and end all sessions.
+    SetPassword { name: Text<64>, password: Password },
+    /// Give an account another name, and end its sessions.
+    RenameAccount { name: Text<64>, to: Text<64> },
+    /// Write everything about a player into a new file.
+    ExportAccount { name: Text<64>, file: Text<255> },
+    /// Erase a player.
+    EraseAccount { name: Text<64> },
+    /// Give an account a role.
+    GiveRole { name: Text<64>, role: Text<64> },
+    /// Show all roles.
+    Roles,
+    /// Ban or mute an account, or an address or range of addresses. No minutes: until it is lifted.
+    Sanction { penalty: Penalty, target: Text<64>, minutes: Option<u32>, reason: Text<128> },
+    /// End a ban or mute.
+    Lift { number: u64 },
+    /// Show bans and mutes that hold.
+    Sanctions,
+    /// Show the sessions of an account.
+    Sessions { name: Text<64> },
+    /// End one, or all.
+    RevokeSessions { name: Text<64>, number: Option<u64> },
+    /// Give a launcher another name.
+    RenameLauncher { name: Text<64>, to: Text<64> },
+    /// Say what a launcher may do.
+    LimitLauncher { name: Text<64>, max_servers: Option<u32>, counts_progress: bool },
+    /// Show the last entries of the audit log.
+    Audit { count: u32 },
+    /// Show reports that nobody has closed.
+    Reports,
+    /// Close one.
+    CloseReport { number: u64, resolution: Text<255> },
+    /// Write everything into a new file.
+    Backup { file: Text<255> },
+}
+
+/// What somebody may not do any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+pub enum Penalty {
+    /// Come in.
+    Ban,
+    /// Speak.
+    Mute,
+}
+
+/// One of the facts an operator is shown about something.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Field {
+    /// What it is.
+    pub name: Text<32>,
+    /// What it says.
+    pub value: Text<400>,
 }
 
 /// What the login server says to an operator.
@@ -141,6 +214,13 @@ pub enum ToOperator {
         request: RequestId,
         /// Where it is.
         path: Text<4096>,
+    },
+    /// What there is to show of one thing.
+    Record {
+        /// The request it answers.
+        request: RequestId,
+        /// Its facts.
+        record: List<Field, 16>,
     },
 }
 

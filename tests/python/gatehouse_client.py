@@ -249,6 +249,8 @@ REFUSAL = [
     *unit("ServerFull", "NotOnServer"),
     ("Busy", {"retry_after_ms": Reader.u32}),
     *unit("Unavailable"),
+    ("Muted", {"until": lambda reader: reader.optional(reader.u64)}),
+    *unit("NotAllowed"),
 ]
 
 GOODBYE = [
@@ -259,6 +261,10 @@ GOODBYE = [
     *unit("NotEnrolled", "EnrollmentRefused"),
     ("Busy", {"retry_after_ms": Reader.u32}),
     *unit("Revoked", "Silent"),
+    (
+        "Banned",
+        {"until": lambda reader: reader.optional(reader.u64), "reason": read_text(128)},
+    ),
 ]
 
 STATE = unit(

@@ -171,7 +171,7 @@ impl Client {
     /// How long a message to the server and back takes.
     pub async fn ping(&self) -> Result<Duration, RequestError> {
         self.in_time(async {
-            let _slot = self.shared.slots.acquire().await.map_err(|_| self.lost())?;
+            let _slot = self.shared.slots.acquire().await.map_err(|_| self.not_said())?;
             let (reply, answer) = oneshot::channel();
             self.command(Command::Ping { reply }).await?;
             answer.await.map_err(|_| self.lost())
@@ -199,6 +199,11 @@ impl Client {
         self.shared.transport
     }
 
+    /// Whether the connection has ended.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.shared.lost.get().is_some()
+    }
+
     /// Ends the connection, for all clones: what was said before still arrives, if it does within
     /// two seconds.
     pub async fn close(self) {
@@ -214,7 +219,7 @@ impl Client {
         message: impl FnOnce(RequestId) -> FromGameClient,
     ) -> Result<Answer, RequestError> {
         self.in_time(async {
-            let _slot = self.shared.slots.acquire().await.map_err(|_| self.lost())?;
+            let _slot = self.shared.slots.acquire().await.map_err(|_| self.not_said())?;
             let id = RequestId(self.shared.next_request.fetch_add(1, Ordering::Relaxed));
             let (reply, answer) = oneshot::channel();
             self.command(Command::Request { id, message: message(id), reply }).await?;
@@ -231,7 +236,7 @@ impl Client {
     }
 
     async fn command(&self, command: Command) -> Result<(), RequestError> {
-        self.commands.send(command).await.map_err(|_| self.lost())
+        self.commands.send(command).await.map_err(|_| self.not_said())
     }
 
     async fn in_time<T>(
@@ -251,6 +256,10 @@ impl Client {
 
     fn lost(&self) -> RequestError {
         RequestError::ConnectionLost(self.shared.lost())
+    }
+
+    fn not_said(&self) -> RequestError {
+        RequestError::NotSaid(self.shared.lost())
     }
 }
 

@@ -96,6 +96,9 @@ pub enum RequestError {
     /// The server said no. Nothing has changed.
     #[error("{0}")]
     Refused(Refusal),
+    /// The connection ended before it was said: it was not done.
+    #[error("connection lost before: {0}")]
+    NotSaid(ConnectionLost),
     /// No answer in time. It may have been done all the same.
     #[error("no answer in time")]
     Timeout,
@@ -166,7 +169,8 @@ fn is_final(goodbye: &Goodbye) -> bool {
         | Goodbye::TakenOver
         | Goodbye::NotEnrolled
         | Goodbye::EnrollmentRefused
-        | Goodbye::Revoked => true,
+        | Goodbye::Revoked
+        | Goodbye::Banned { .. } => true,
         Goodbye::ShuttingDown
         | Goodbye::Violation { .. }
         | Goodbye::Busy { .. }

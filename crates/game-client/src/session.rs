@@ -147,13 +147,13 @@ impl Session {
     /// reconnection.
     pub async fn join(&self, server: ServerId) -> Result<JoinTicket, RequestError> {
         self.forget_join().await?;
-        self.with_client(async |client| client.join(server).await).await
+        self.with_client(|client| async move { client.join(server).await }).await
     }
 
     /// Leaves the game server joined.
     pub async fn leave(&self) -> Result<(), RequestError> {
         self.forget_join().await?;
-        self.with_client(async |client| client.leave().await).await
+        self.with_client(|client| async move { client.leave().await }).await
     }
 
     /// Says something. When this is `Ok`, the server has taken it.
@@ -166,7 +166,11 @@ impl Session {
             Channel::Lobby => Ready::Connected,
             Channel::Server => Ready::Rejoined,
         };
-        self.with_client_when(ready, async |client| client.chat(channel, text).await).await
+        self.with_client_when(ready, |client| {
+            let text = text.clone();
+            async move { client.chat(channel, text).await }
+        })
+        .await
     }
 
     /// Waits while the session is on its way back to the game server it was on: without
@@ -187,7 +191,7 @@ impl Session {
 
     /// How long a message to the server and back takes.
     pub async fn ping(&self) -> Result<Duration, RequestError> {
-        self.with_client(async |client| client.ping().await).await
+        self.with_client(|client| async move { client.ping().await }).await
     }
 
     /// Asks for the list of servers, as [`SessionEvent::Servers`]: all of it once after every
@@ -198,7 +202,7 @@ impl Session {
 
     /// Ends the session for good: its token is worth nothing from then on.
     pub async fn log_out(&self) -> Result<(), RequestError> {
-        self.with_client(async |client| client.log_out().await).await?;
+        self.with_client(|client| async move { client.log_out().await }).await?;
         // When nobody listens any more it has ended anyway.
         let _ = self.wish(Wish::End).await;
         Ok(())
@@ -254,35 +258,42 @@ impl Session {
     /// Does a request, on the next connection if there is none now. One that was begun is done once,
     /// whatever becomes of the connection, unless the login server is another one then: nobody
     /// knows whether it was done.
-    async fn with_client<T>(
+    async fn with_client<T, F: Future<Output = Result<T, RequestError>>>(
         &self,
-        request: impl AsyncFnOnce(Client) -> Result<T, RequestError>,
+        request: impl Fn(Client) -> F,
     ) -> Result<T, RequestError> {
         self.with_client_when(Ready::Connected, request).await
     }
 
-    async fn with_client_when<T>(
+    async fn with_client_when<T, F: Future<Output = Result<T, RequestError>>>(
         &self,
         ready: Ready,
-        request: impl AsyncFnOnce(Client) -> Result<T, RequestError>,
+        request: impl Fn(Client) -> F,
     ) -> Result<T, RequestError> {
         let mut state = self.state.clone();
         let deadline = Instant::now() + self.request_timeout;
-        let waiting = timeout_at(deadline, async {
+        let limited = timeout_at(deadline, async {
             loop {
-                match &*state.borrow_and_update() {
-                    State::Connected { rejoining: true, .. } if ready == Ready::Rejoined => {}
-                    State::Connected { client, .. } => return Ok(client.clone()),
-                    State::Connecting { .. } => {}
-                    ended @ State::Ended(_) => return Err(ended.lost()),
-                }
-                if state.changed().await.is_err() {
-                    return Err(RequestError::ConnectionLost(ConnectionLost::Local));
+                let client = loop {
+                    match &*state.borrow_and_update() {
+                        State::Connected { rejoining: true, .. } if ready == Ready::Rejoined => {}
+                        State::Connected { client, .. } if !client.is_lost() => {
+                            break client.clone();
+                        }
+                        State::Connected { .. } | State::Connecting { .. } => {}
+                        ended @ State::Ended(_) => return Err(ended.lost()),
+                    }
+                    if state.changed().await.is_err() {
+                        return Err(RequestError::ConnectionLost(ConnectionLost::Local));
+                    }
+                };
+                match request(client).await {
+                    // The keeper finds out, too, and then there is another one.
+                    Err(RequestError::NotSaid(_)) => {}
+                    answered => return answered,
                 }
             }
         });
-        let client = waiting.await.unwrap_or(Err(RequestError::Timeout))?;
-        let limited = timeout_at(deadline, request(client));
         limited.await.unwrap_or(Err(RequestError::Timeout))
     }
 }

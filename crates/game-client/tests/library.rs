@@ -190,7 +190,7 @@ async fn a_server_that_falls_silent_is_lost() {
     let lost = timeout(Duration::from_secs(5), events.next()).await.unwrap();
     assert!(matches!(lost, Err(ConnectionLost::Silent)), "{lost:?}");
     let after = client.leave().await;
-    assert!(matches!(after, Err(RequestError::ConnectionLost(ConnectionLost::Silent))));
+    assert!(matches!(after, Err(RequestError::NotSaid(ConnectionLost::Silent))));
 }
 
 #[tokio::test]
@@ -323,7 +323,7 @@ async fn a_session_taken_over_does_not_come_back() {
     let after = session.ping().await;
     assert!(matches!(
         after,
-        Err(RequestError::ConnectionLost(ConnectionLost::Goodbye(Goodbye::TakenOver)))
+        Err(RequestError::NotSaid(ConnectionLost::Goodbye(Goodbye::TakenOver)))
     ));
     other.ping().await.unwrap();
 }

@@ -4,7 +4,7 @@ use protocol::{
     Channel, Refusal, RequestId, Said, ServerId, Speaker, Text, ToGameClient, ToLauncher,
 };
 
-use super::{Effect, LinkId, Lobby, limits::Taken, server_ids::OwnId};
+use super::{Effect, LinkId, Lobby, SessionId, limits::Taken, server_ids::OwnId};
 
 impl Lobby {
     /// A player says something, and hears it too.
@@ -19,13 +19,20 @@ impl Lobby {
         let Some(session) = id.and_then(|id| self.sessions.get_mut(&id)) else {
             return self.refuse(link, request, Refusal::NotLoggedIn);
         };
-        match session.chat.take(self.now.running) {
+        let taken = session.chat.take(self.now.running);
+        let silenced =
+            self.sessions.get(&id.unwrap_or(SessionId(0))).and_then(|s| self.silenced(s));
+        if let Some(reason) = silenced {
+            return self.refuse(link, request, reason);
+        }
+        match taken {
             Taken::Within => {}
             Taken::Beyond { retry_after_ms } => {
                 return self.refuse(link, request, Refusal::Busy { retry_after_ms });
             }
             Taken::FarBeyond => return self.violation(link, "far too much said"),
         }
+        let Some(session) = id.and_then(|id| self.sessions.get(&id)) else { return };
         let (name, joined) = (session.name.clone(), session.joined);
         let speaker = Speaker::Account(name.clone());
         match (channel, joined) {

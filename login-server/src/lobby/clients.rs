@@ -3,13 +3,15 @@
 use std::{net::IpAddr, time::Duration};
 
 use protocol::{
-    FromGameClient, Goodbye, Hello, Refusal, RequestId, Text, ToGameClient, Welcome, negotiate,
+    FromGameClient, Goodbye, Hello, Refusal, RequestId, Text, ToGameClient, Welcome, encoded_len,
+    negotiate,
 };
 
 use super::{
     LinkId, Lobby, Query, SessionId,
-    limits::{COST_OF_LIST, Taken, TokenBucket},
+    limits::{Taken, TokenBucket},
     pulse::Pulse,
+    rules::{MAX_STRIKES, Verdict, rule},
     sessions::Asker,
     stream::Begun,
     waiting::What,
@@ -23,6 +25,8 @@ pub(super) struct Client {
     /// Since it was greeted.
     pub(super) pulse: Option<Pulse>,
     messages: TokenBucket,
+    /// Messages that may not be sent, or not then.
+    strikes: u32,
 }
 
 /// How far it has come.
@@ -54,18 +58,16 @@ impl Client {
 impl Lobby {
     pub(super) fn client_connected(&mut self, link: LinkId, from: IpAddr) {
         let messages = TokenBucket::new(self.limits.client_messages, self.now.running);
-        let client = Client { from, state: ClientState::Connected, pulse: None, messages };
+        let client =
+            Client { from, state: ClientState::Connected, pulse: None, messages, strikes: 0 };
         self.clients.insert(link, client);
     }
 
     pub(super) fn client_says(&mut self, link: LinkId, message: FromGameClient) {
         let Some(client) = self.clients.get_mut(&link) else { return };
         client.pulse.as_mut().into_iter().for_each(Pulse::heard);
-        let cost = match message {
-            FromGameClient::WatchServers => COST_OF_LIST,
-            _ => 1,
-        };
-        let taken = client.messages.take_many(cost, self.now.running);
+        let rule = rule(message.kind());
+        let taken = client.messages.take_many(rule.cost, self.now.running);
         if taken == Taken::FarBeyond {
             return self.violation(link, "far too many messages");
         }
@@ -82,12 +84,27 @@ impl Lobby {
             }
             Taken::FarBeyond => return,
         }
+        if encoded_len(&message) > rule.max_bytes {
+            return self.violation(link, "a message longer than any of its kind");
+        }
         let Some(client) = self.clients.get(&link) else { return };
-        match (&client.state, message) {
-            (ClientState::Connected, FromGameClient::Hello(hello)) => self.greet(link, &hello),
-            (ClientState::Connected, _) => self.violation(link, "the first message is Hello"),
-            (_, FromGameClient::Hello(_)) => self.violation(link, "Hello is said once"),
-            (_, message) => self.greeted_client_says(link, message),
+        let session = self.session_of(link).and_then(|id| self.sessions.get(&id));
+        let may = |p| session.is_some_and(|session| session.permissions.contains(p));
+        match rule.judge(&client.state, may) {
+            Verdict::Allowed => self.client_may_say(link, message),
+            Verdict::Violation(what) => self.violation(link, what),
+            Verdict::Refused(reason) => self.against_the_rules(link, message.request(), reason),
+        }
+    }
+
+    fn against_the_rules(&mut self, link: LinkId, request: Option<RequestId>, reason: Refusal) {
+        let Some(client) = self.clients.get_mut(&link) else { return };
+        client.strikes += 1;
+        if client.strikes > MAX_STRIKES {
+            return self.violation(link, "again and again what is not allowed");
+        }
+        if let Some(request) = request {
+            self.refuse(link, request, reason);
         }
     }
 
@@ -167,9 +184,9 @@ impl Lobby {
         }
     }
 
-    fn greeted_client_says(&mut self, link: LinkId, message: FromGameClient) {
+    fn client_may_say(&mut self, link: LinkId, message: FromGameClient) {
         match message {
-            FromGameClient::Hello(_) => {}
+            FromGameClient::Hello(hello) => self.greet(link, &hello),
             FromGameClient::Register { request, name, password } => {
                 self.register(link, request, name, password);
             }
@@ -177,9 +194,9 @@ impl Lobby {
                 self.log_in(link, request, name, password);
             }
             FromGameClient::Resume { request, token, last } => {
-                if self.may_log_in(link, request).is_some() {
+                if let Some(from) = self.may_log_in(link, request) {
                     let what = What::Resumption { request, last };
-                    self.ask(Asker::Link(link), what, Query::Resume { token });
+                    self.ask(Asker::Link(link), what, Query::Resume { token, from });
                 }
             }
             FromGameClient::LogOut { request } => self.log_out(link, request),

@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use accounts::{AddressRange, Permissions};
 use protocol::{
     EnrollmentSecret, FromGameClient, FromLauncher, Goodbye, Password, Refusal, SessionToken, Text,
     ToGameClient, ToLauncher, UnixMillis,
@@ -82,10 +83,56 @@ pub enum Event {
         /// The launcher's key.
         key: LauncherKey,
     },
+    /// A moderator does not let somebody in any more.
+    Banned {
+        /// Whom.
+        whom: Whom,
+        /// Until then. None: until it is lifted.
+        until: Option<UnixMillis>,
+        /// Why: they are told.
+        reason: Text<128>,
+    },
+    /// A moderator does not let somebody speak, or does again.
+    Muted {
+        /// Whom.
+        whom: Whom,
+        /// None: they may speak.
+        mute: Option<Mute>,
+    },
+    /// Sessions of an account are over: the store has ended them.
+    SessionsEnded {
+        /// Whose.
+        account: SessionId,
+        /// Which one. None: all.
+        number: Option<u64>,
+    },
+    /// An account has another role.
+    RoleGiven {
+        /// Which one.
+        account: SessionId,
+        /// What it allows.
+        permissions: Permissions,
+    },
     /// Time has passed. Expected about twice a second.
     Tick,
     /// The program stops.
     ShuttingDown,
+}
+
+/// Against whom a moderator acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// An account.
+    Account(SessionId),
+    /// Everybody who comes from there.
+    Addresses(AddressRange),
+}
+
+/// Somebody may not speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mute {
+    /// Until then. None: until it is lifted.
+    pub until: Option<UnixMillis>,
 }
 
 /// Something to be done.
@@ -136,6 +183,8 @@ pub enum Query {
     Resume {
         /// What proves it.
         token: SessionToken,
+        /// Where the player is.
+        from: IpAddr,
     },
     /// End a session.
     LogOut {
@@ -182,4 +231,10 @@ pub struct KnownSession {
     pub token: SessionToken,
     /// When it ends by itself.
     pub expires: UnixMillis,
+    /// Which of the account's sessions it is.
+    pub number: u64,
+    /// What the account's role allows.
+    pub permissions: Permissions,
+    /// Whether the player may not speak.
+    pub mute: Option<Mute>,
 }

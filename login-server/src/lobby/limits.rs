@@ -194,9 +194,6 @@ impl Tally {
     }
 }
 
-/// What asking for the whole list costs, in messages: its answer can be two megabytes long.
-pub(super) const COST_OF_LIST: u32 = 5;
-
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Networks remembered: a few hundred kilobytes. For yet another one the oldest is forgotten: who

@@ -14,9 +14,11 @@ mod event;
 mod joining;
 mod launchers;
 mod limits;
+mod moderation;
 mod operator;
 mod pulse;
 mod queue;
+mod rules;
 mod server_ids;
 mod servers;
 mod sessions;
@@ -37,7 +39,8 @@ use protocol::{BootId, Goodbye, ServerEvent, ServerId, ToGameClient};
 pub use self::{
     address::reachable_address,
     event::{
-        Answer, Effect, Event, KnownSession, LauncherKey, LinkId, Now, Query, SessionId, Ticket,
+        Answer, Effect, Event, KnownSession, LauncherKey, LinkId, Mute, Now, Query, SessionId,
+        Ticket, Whom,
     },
     limits::{Limits, Rate},
     operator::{Census, KickError},
@@ -119,6 +122,10 @@ impl Lobby {
             Event::Disconnected { link } => self.gone(link),
             Event::Answered { ticket, answer } => self.answered(ticket, answer),
             Event::Revoked { key } => self.revoked(key),
+            Event::Banned { whom, until, reason } => self.banned(&whom, until, &reason),
+            Event::Muted { whom, mute } => self.muted(&whom, mute),
+            Event::SessionsEnded { account, number } => self.sessions_ended(account, number),
+            Event::RoleGiven { account, permissions } => self.role_given(account, permissions),
             Event::Tick => self.tick(),
             Event::ShuttingDown => self.shut_down(),
         }

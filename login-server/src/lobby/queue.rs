@@ -88,6 +88,16 @@ impl Lobby {
         }
     }
 
+    /// Somebody waits no more: their connection has to end.
+    pub(super) fn leave_queue(&mut self, session: SessionId) {
+        let Some(at) = self.queue.0.iter().position(|w| w.known.session == session) else {
+            return;
+        };
+        if let Some(Waits { presence: Waiting::Here(link, _), .. }) = self.queue.0.remove(at) {
+            self.goodbye(link, Goodbye::Revoked);
+        }
+    }
+
     /// Lets in who has waited longest, and tells the others how far they have come.
     pub(super) fn advance_queue(&mut self) {
         let (now, grace) = (self.now.running, self.limits.lobby_grace);

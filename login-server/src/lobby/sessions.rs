@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use accounts::Permissions;
 use protocol::{
     Goodbye, LastSeen, LoggedIn, Refusal, RequestId, ServerId, SessionToken, Text, ToGameClient,
     encoded_len,
 };
 
 use super::{
-    Effect, KnownSession, LinkId, Lobby, SessionId,
+    Effect, KnownSession, LinkId, Lobby, Mute, SessionId,
     clients::ClientState,
     limits::TokenBucket,
     queue::Place,
@@ -28,6 +29,11 @@ pub(super) struct Session {
     /// Here, and not at the connection: a new one is no new voice.
     pub(super) chat: TokenBucket,
     pub(super) stream: Stream,
+    /// Which of the account's sessions it is.
+    pub(super) number: u64,
+    /// What the account's role allows.
+    pub(super) permissions: Permissions,
+    pub(super) mute: Option<Mute>,
 }
 
 /// Whether a session is connected.
@@ -95,7 +101,7 @@ impl Lobby {
         known: KnownSession,
         last: Option<LastSeen>,
     ) {
-        let KnownSession { session: id, name, token, expires } = known;
+        let KnownSession { session: id, name, token, expires, number, permissions, mute } = known;
         if let Some(older) = self.sessions.get(&id).and_then(Session::link) {
             self.goodbye(older, Goodbye::TakenOver);
         }
@@ -105,6 +111,7 @@ impl Lobby {
         }
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.presence = Presence::Here(link);
+        (session.number, session.permissions, session.mute) = (number, permissions, mute);
         let (on_server, watching) = (session.joined, session.watching);
         if let Some(client) = self.clients.get_mut(&link) {
             client.state = ClientState::LoggedIn { session: id };
@@ -161,6 +168,9 @@ impl Lobby {
                     joined: None,
                     chat: TokenBucket::new(self.limits.chat, now),
                     stream,
+                    number: 0,
+                    permissions: Permissions::NONE,
+                    mute: None,
                 };
                 self.sessions.insert(id, session);
             }
@@ -203,7 +213,7 @@ impl Lobby {
     }
 
     /// Nobody resumes with this token any more: not even with an answer that is on its way.
-    fn token_ended(&mut self, token: SessionToken) {
+    pub(super) fn token_ended(&mut self, token: SessionToken) {
         if self.ended.len() >= MAX_ENDED {
             let oldest = self.ended.iter().min_by_key(|(_, since)| **since);
             if let Some(oldest) = oldest.map(|(token, _)| *token) {
@@ -299,6 +309,13 @@ impl Lobby {
                 self.send(id, Arc::new(message));
             }
             Asker::Link(_) | Asker::Session(..) => {}
+        }
+    }
+
+    /// A session is over, whoever wanted it so.
+    pub(super) fn session_over(&mut self, session: SessionId) {
+        if self.sessions.contains_key(&session) {
+            self.end_session(session);
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) async fn enroll(server: &Server, name: &str) -> Enrollment {
     command(server, &["launcher", "enroll", name]).await.unwrap().parse().unwrap()
 }
 
-async fn program(arguments: &[&str]) -> Output {
+pub(crate) async fn program(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_login-server"));
     let command = command.args(arguments).env_remove("RUST_LOG").kill_on_drop(true);
     within(command.output()).await.unwrap()

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// As the launcher names it.
-const SERVER: ServerId = ServerId(0x1234);
+pub(crate) const SERVER: ServerId = ServerId(0x1234);
 
 /// A launcher that has just enrolled.
 pub(crate) async fn enrolled(server: &Server, name: &str) -> (Launcher, Identity) {

@@ -11,6 +11,11 @@ use crate::support::{LIMIT, PASSWORD, goodbye, greeted, log_in, ready, register,
 
 /// The program, with its data in `config`.
 async fn start(config: &Config) -> (Child, SocketAddr, Trust) {
+    start_with(config, &[]).await
+}
+
+/// The program, with its data in `config` and more arguments.
+pub(crate) async fn start_with(config: &Config, arguments: &[&str]) -> (Child, SocketAddr, Trust) {
     let file = config.ready_file.as_ref().unwrap();
     let _ = std::fs::remove_file(file);
     let mut child = Command::new(env!("CARGO_BIN_EXE_login-server"))
@@ -20,6 +25,7 @@ async fn start(config: &Config) -> (Child, SocketAddr, Trust) {
         .arg(config.listen[0].to_string())
         .arg("--ready-file")
         .arg(file)
+        .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true)

@@ -150,10 +150,19 @@ impl<I: Wire + std::fmt::Debug + 'static, O: Wire + 'static> Line<I, O> {
         alpn: &'static str,
         identity: Option<Identity>,
     ) -> Self {
+        within(Self::try_connect(addr, trust, alpn, identity)).await.unwrap()
+    }
+
+    pub(crate) async fn try_connect(
+        addr: SocketAddr,
+        trust: &Trust,
+        alpn: &'static str,
+        identity: Option<Identity>,
+    ) -> std::io::Result<Self> {
         let connector = SecureConnector::new(addr, alpn, trust.clone(), identity);
-        let connection = within(connector.connect()).await.unwrap();
+        let connection = connector.connect().await?;
         let limit = MessageLimit::new(protocol::MAX_AFTER_LOGIN);
-        Self {
+        Ok(Self {
             read: FramedRead::new(
                 connection.read,
                 TcpMessageConnectionReader::new(Codec::default(), limit),
@@ -162,7 +171,17 @@ impl<I: Wire + std::fmt::Debug + 'static, O: Wire + 'static> Line<I, O> {
                 connection.write,
                 TcpMessageConnectionWriter::new(Codec::default()),
             ),
-        }
+        })
+    }
+
+    /// Says something to who may be gone.
+    pub(crate) async fn try_send(&mut self, message: O) -> Result<(), DisconnectReason> {
+        self.write.send(message).await
+    }
+
+    /// The next message; none when the connection has ended.
+    pub(crate) async fn try_receive(&mut self) -> Option<I> {
+        self.read.next().await?.ok()
     }
 
     pub(crate) async fn send(&mut self, message: O) {

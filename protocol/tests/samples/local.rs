@@ -1,9 +1,10 @@
 //! Messages that stay on one machine: of keepers and operators.
 
 use protocol::{
-    Admission, BootId, CaptureScope, ExitCause, Exited, FromKeeper, FromOperator, GamePlayerId,
-    Goodbye, Hello, KeeperChange, KeeperChanges, LauncherInfo, List, LoginServerStatus, PlayerInfo,
-    RequestId, ServerChange, ServerInfo, ServerState, ToKeeper, ToOperator, UnixMillis, Welcome,
+    Admission, BootId, CaptureScope, ExitCause, Exited, Field, FromKeeper, FromOperator,
+    GamePlayerId, Goodbye, Hello, KeeperChange, KeeperChanges, LauncherInfo, List,
+    LoginServerStatus, Penalty, PlayerInfo, RequestId, ServerChange, ServerInfo, ServerState, Task,
+    ToKeeper, ToOperator, UnixMillis, Welcome,
 };
 
 use super::{parts::SERVER, samples, text};
@@ -79,6 +80,14 @@ samples! { FromOperator {
         request: RequestId(8), scope: CaptureScope::Everybody, max_bytes: 65_536,
     };
     StopCapture: FromOperator::StopCapture { request: RequestId(9) };
+    Perform: FromOperator::Perform { request: RequestId(6), task: Task::Sanction {
+        penalty: Penalty::Mute,
+        target: text("ada"),
+        minutes: Some(60),
+        reason: text("too loud"),
+    } }, backup: FromOperator::Perform {
+        request: RequestId(6), task: Task::Backup { file: text("/var/backups/gatehouse") },
+    };
 } }
 
 samples! { CaptureScope {
@@ -126,6 +135,10 @@ samples! { ToOperator {
     };
     Capture: ToOperator::Capture {
         request: RequestId(8), path: text("/var/lib/gatehouse/captures/1.capture"),
+    };
+    Record: ToOperator::Record {
+        request: RequestId(6),
+        record: List::first_of([Field { name: text("number"), value: text("7") }]),
     };
 } }
 

@@ -2,7 +2,7 @@
 
 use protocol::{
     Admission, Channel, GamePlayerId, Goodbye, JoinSecret, Refusal, ServerChange, ServerEvent,
-    ServerId, ServerProperty, ServerState, Speaker,
+    ServerId, ServerProperty, ServerState, Speaker, UnixMillis,
 };
 
 use super::{samples, text};
@@ -22,6 +22,9 @@ samples! { Goodbye {
         never: Goodbye::Busy { retry_after_ms: u32::MAX };
     Revoked: Goodbye::Revoked;
     Silent: Goodbye::Silent;
+    Banned: Goodbye::Banned {
+        until: Some(UnixMillis(1_800_000_000_000)), reason: text("too loud"),
+    };
 } }
 
 samples! { Refusal {
@@ -38,6 +41,8 @@ samples! { Refusal {
     NotOnServer: Refusal::NotOnServer;
     Busy: Refusal::Busy { retry_after_ms: 1000 };
     Unavailable: Refusal::Unavailable;
+    Muted: Refusal::Muted { until: None };
+    NotAllowed: Refusal::NotAllowed;
 } }
 
 samples! { Channel {

@@ -295,7 +295,7 @@ async fn resume(
             Failure::Again(None)
         }
         Err(RequestError::Refused(refusal)) => Failure::Over(SessionEnd::Refused(refusal)),
-        Err(RequestError::ConnectionLost(lost)) => after(lost),
+        Err(RequestError::ConnectionLost(lost) | RequestError::NotSaid(lost)) => after(lost),
     };
     // Its last handle ends it.
     drop((client, events));

@@ -90,7 +90,9 @@ impl Launcher {
             Goodbye::YouAreTooOld { .. } => "update this launcher",
             Goodbye::IAmTooOld { .. } => "update the login server",
             Goodbye::TakenOver => "another launcher uses the key of this one: stop one of them",
-            Goodbye::ShuttingDown
+            // Launchers are revoked instead.
+            Goodbye::Banned { .. }
+            | Goodbye::ShuttingDown
             | Goodbye::Violation { .. }
             | Goodbye::Busy { .. }
             | Goodbye::Silent => {

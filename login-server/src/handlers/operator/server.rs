@@ -15,6 +15,7 @@ use super::{
     protocol::{FromOperator, ToOperator},
 };
 use crate::{
+    admin::Performed,
     launchers::{Invitation, KnownLauncher},
     lobby::{Census, Event, LauncherKey, View},
     operator::PROGRAM,
@@ -78,6 +79,7 @@ enum OperatorAnswer {
     },
     /// A capture is stopped.
     FileWritten(Text<4096>),
+    Performed(Performed),
 }
 
 impl Handler<OperatorAnswered> for LoginServer {
@@ -102,6 +104,15 @@ impl Handler<OperatorAnswered> for LoginServer {
                 }
                 self.to_operator(operator, ToOperator::Done { request });
             }
+            Ok(OperatorAnswer::Performed(Performed { records, events })) => {
+                for event in events {
+                    self.happened(event, ctx);
+                }
+                for record in records {
+                    self.to_operator(operator, ToOperator::Record { request, record });
+                }
+                self.to_operator(operator, ToOperator::Done { request });
+            }
             Ok(OperatorAnswer::Revoked(key)) => {
                 if let Some(key) = key {
                     self.happened(Event::Revoked { key }, ctx);
@@ -114,7 +125,7 @@ impl Handler<OperatorAnswered> for LoginServer {
             Ok(OperatorAnswer::FileWritten(path)) => {
                 self.to_operator(operator, ToOperator::Capture { request, path });
             }
-            Err(error) => self.refuse_operator(operator, request, &error.to_string()),
+            Err(error) => self.refuse_operator(operator, request, &format!("{error:#}")),
         }
     }
 }
@@ -155,6 +166,12 @@ impl LoginServer {
             FromOperator::RevokeLauncher { request, name } => {
                 answer(ctx, operator, request, async move {
                     Ok(OperatorAnswer::Revoked(launchers.revoke(&name).await?))
+                });
+            }
+            FromOperator::Perform { request, task } => {
+                let admin = self.store.admin.clone();
+                answer(ctx, operator, request, async move {
+                    admin.perform(task).await.map(OperatorAnswer::Performed)
                 });
             }
             FromOperator::ListServers { request } => self.list_servers(operator, request),
@@ -295,6 +312,7 @@ fn answered_later(message: &FromOperator) -> Option<RequestId> {
         FromOperator::InviteLauncher { request, .. }
         | FromOperator::ListLaunchers { request }
         | FromOperator::RevokeLauncher { request, .. }
+        | FromOperator::Perform { request, .. }
         | FromOperator::StartCapture { request, .. }
         | FromOperator::StopCapture { request } => Some(*request),
         FromOperator::Hello(_)

@@ -3,12 +3,15 @@
 mod clients;
 mod conversations;
 mod launchers;
+mod moderation;
 mod queue;
+mod rules;
 mod simulation;
 mod streams;
 
 use std::{net::IpAddr, time::Duration};
 
+use accounts::Permission;
 use protocol::{
     Admission, BootId, Continuation, EnrollmentSecret, FromGameClient, FromLauncher, Hello,
     JoinSecret, LastSeen, List, Password, Reachable, RequestId, ServerChange, ServerEvent,
@@ -216,6 +219,9 @@ fn session(id: u64) -> Answer {
         name: Text::lossy(&format!("player-{id}")),
         token: SessionToken([id as u8; 32]),
         expires: UnixMillis(1),
+        number: id,
+        permissions: [Permission::Chat, Permission::Join].into_iter().collect(),
+        mute: None,
     })
 }
 

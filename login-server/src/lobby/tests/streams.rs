@@ -323,7 +323,7 @@ impl World {
     fn store_answers(&mut self) {
         let Some((ticket, query)) = self.asked.pop_front() else { return };
         let answer = match query {
-            Query::Resume { token } => session(token.0[0].into()),
+            Query::Resume { token, .. } => session(token.0[0].into()),
             other => panic!("nobody asks for {other:?}"),
         };
         self.apply(Event::Answered { ticket, answer });

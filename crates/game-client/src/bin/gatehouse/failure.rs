@@ -75,6 +75,8 @@ impl From<Refusal> for Failure {
             Refusal::NotOnServer => ("not_on_server", None),
             Refusal::Busy { .. } => ("busy", None),
             Refusal::Unavailable => ("unavailable", None),
+            Refusal::Muted { .. } => ("muted", None),
+            Refusal::NotAllowed => ("not_allowed", None),
         };
         let failure =
             Self { kind: Kind::Refused, reason: reason.into(), message: refusal.to_string() };
@@ -90,7 +92,7 @@ impl From<RequestError> for Failure {
         match error {
             RequestError::Refused(refusal) => refusal.into(),
             RequestError::Timeout => Self::failed("timeout", error),
-            RequestError::ConnectionLost(lost) => lost.into(),
+            RequestError::ConnectionLost(lost) | RequestError::NotSaid(lost) => lost.into(),
             other => Self::failed("failed", other),
         }
     }
@@ -167,5 +169,6 @@ fn goodbye_reason(goodbye: &Goodbye) -> &'static str {
         Goodbye::Busy { .. } => "busy",
         Goodbye::Revoked => "revoked",
         Goodbye::Silent => "silent",
+        Goodbye::Banned { .. } => "banned",
     }
 }
