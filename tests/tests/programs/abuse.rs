@@ -128,7 +128,7 @@ async fn garbage_on_tcp_and_udp_is_turned_away() -> Result<()> {
     while let Some(ended) = offenders.join_next().await {
         ended??;
     }
-    place.demand_log("handshake_failed").await?;
+    place.demand_log("unknown_protocol").await?;
     place.close().await
 }
 
@@ -160,8 +160,11 @@ async fn one_byte_a_second_holds_no_connection() -> Result<()> {
     let hello = frame(&FromGameClient::Hello(Hello::from_us(&"x".repeat(64))))?;
     let mut chat = 4000_u16.to_le_bytes().to_vec();
     chat.resize(4002, 1);
-    let (a, b, c) = tokio::join!(
-        trickle(&mut without_tls, &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3, 0, 0, 0], HANDSHAKE),
+    let mut silent_in_tls = connect_tcp(address, STRANGER).await?;
+    let client_hello = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3, 0, 0, 0];
+    silent_in_tls.write_all(&client_hello[..6]).await?;
+    let (a, b, c, d) = tokio::join!(
+        trickle(&mut without_tls, &client_hello, HANDSHAKE),
         async {
             let mut client = first;
             trickle(&mut client.stream, &hello, FIRST_MESSAGE).await
@@ -170,10 +173,13 @@ async fn one_byte_a_second_holds_no_connection() -> Result<()> {
             let mut client = later;
             trickle(&mut client.stream, &chat, MESSAGE).await
         },
+        trickle(&mut silent_in_tls, &client_hello[6..], HANDSHAKE),
     );
     a.context("before TLS")?;
     b.context("the first message")?;
     c.context("a later message")?;
+    d.context("within TLS")?;
+    place.demand_log("sniff_timed_out").await?;
     place.demand_log("handshake_timed_out").await?;
     place.demand_log("no message in time").await?;
     place.demand_log("a message took too long").await?;
@@ -233,7 +239,7 @@ async fn five_hundred_silent_connections_are_closed_and_keep_nobody_out() -> Res
     while let Some(ended) = silent.join_next().await {
         ended??;
     }
-    place.demand_log("handshake_timed_out").await?;
+    place.demand_log("sniff_timed_out").await?;
     place.demand_log("no message in time").await?;
     place.close().await
 }

@@ -86,7 +86,7 @@ fn the_login_server_says_where_it_is_and_sigterm_ends_it_with_0() -> Result<()> 
     let ready: Value = serde_json::from_str(&ready)?;
     let mut keys: Vec<_> = ready.as_object().into_iter().flatten().map(|(key, _)| key).collect();
     keys.sort();
-    assert_eq!(keys, ["game_clients", "launchers", "spki_fingerprint"]);
+    assert_eq!(keys, ["game_clients", "launchers", "listen", "spki_fingerprint"]);
     assert_ne!(server.address.port(), 0);
     assert!(server.pin.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64));
     assert_eq!(server.process.stop(ENDS)?.code(), Some(0), "{}", server.process.report());
