@@ -85,7 +85,7 @@ pub(crate) struct LoginLink {
     connector: Option<SecureConnector>,
     handler: Option<Addr<OutgoingConnectionHandler<LoginServerHandler, SecureConnector>>>,
     peer: Option<LoginServer>,
-    /// When to try again, after a refusal that does not go away by itself.
+    /// When to try again, after a goodbye that says so or does not go away by itself.
     retry_at: Option<Instant>,
     next_ping: Option<Instant>,
 }
@@ -134,12 +134,12 @@ impl LoginLink {
         }
     }
 
-    /// Gives up for a while.
-    pub(crate) fn pause(&mut self, now: Instant) {
+    /// Gives up for so long.
+    pub(crate) fn pause(&mut self, now: Instant, pause: Duration) {
         if let Some(handler) = self.handler.take() {
             handler.do_send(CLOSE);
         }
-        self.retry_at = Some(now + RETRY_AFTER);
+        self.retry_at = Some(now + pause);
     }
 
     /// Sends what is queued, disconnects, and does not connect again. Resolves when that is done.
@@ -174,9 +174,6 @@ impl LoginLink {
 const FILE: &str = "login-server.json";
 
 const CLOSE: Drain = Drain { patience: Duration::ZERO };
-
-/// After a refusal that does not go away by itself.
-const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 const PING_EVERY: Duration = Duration::from_secs(15);
 

@@ -117,7 +117,7 @@ impl LoginServer {
             .increment(1);
         let reason = match goodbye {
             // Every transport has its own way to say that.
-            Goodbye::ShuttingDown => DisconnectReason::Drain,
+            Goodbye::ShuttingDown | Goodbye::ComeBack { .. } => DisconnectReason::Drain,
             _ => goodbye.to_string().into(),
         };
         if let Some(client) = self.game_clients.get(&link) {

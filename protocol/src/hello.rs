@@ -114,6 +114,13 @@ pub enum Goodbye {
         /// Why.
         reason: Text<128>,
     },
+    /// This side stops, or starts again. Each peer is told another time to come back, so that they
+    /// do not all come at once.
+    #[error("the other side is shutting down: come back in {after_ms} ms")]
+    ComeBack {
+        /// Milliseconds after which to connect again.
+        after_ms: u32,
+    },
 }
 
 /// The version to speak with who said `hello`, or what to say to who we do not understand.

@@ -49,6 +49,6 @@ kinds! {
     /// Why a connection has ended, without its fields.
     GoodbyeKind of Goodbye {
         YouAreTooOld, IAmTooOld, ShuttingDown, TakenOver, Violation, NotEnrolled,
-        EnrollmentRefused, Busy, Revoked, Silent, Banned,
+        EnrollmentRefused, Busy, Revoked, Silent, Banned, ComeBack,
     }
 }

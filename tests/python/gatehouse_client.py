@@ -265,6 +265,7 @@ GOODBYE = [
         "Banned",
         {"until": lambda reader: reader.optional(reader.u64), "reason": read_text(128)},
     ),
+    ("ComeBack", {"after_ms": Reader.u32}),
 ]
 
 STATE = unit(

@@ -172,6 +172,7 @@ fn is_final(goodbye: &Goodbye) -> bool {
         | Goodbye::Revoked
         | Goodbye::Banned { .. } => true,
         Goodbye::ShuttingDown
+        | Goodbye::ComeBack { .. }
         | Goodbye::Violation { .. }
         | Goodbye::Busy { .. }
         | Goodbye::Silent => false,

@@ -284,7 +284,7 @@ impl Session {
                         ended @ State::Ended(_) => return Err(ended.lost()),
                     }
                     if state.changed().await.is_err() {
-                        return Err(RequestError::ConnectionLost(ConnectionLost::Local));
+                        return Err(RequestError::NotSaid(ConnectionLost::Local));
                     }
                 };
                 match request(client).await {
@@ -375,19 +375,19 @@ impl State {
         }
     }
 
-    /// What a request hears that is not done because of this.
+    /// What a request hears that was never said because of this.
     fn lost(&self) -> RequestError {
         match self {
             Self::Ended(SessionEnd::Goodbye(goodbye)) => {
-                RequestError::ConnectionLost(ConnectionLost::Goodbye(goodbye.clone()))
+                RequestError::NotSaid(ConnectionLost::Goodbye(goodbye.clone()))
             }
             Self::Ended(SessionEnd::Refused(refusal)) => RequestError::Refused(refusal.clone()),
             Self::Ended(SessionEnd::LoggedOut) => RequestError::Refused(Refusal::NotLoggedIn),
             Self::Ended(SessionEnd::Connect(ConnectError::Lost { source, .. })) => {
-                RequestError::ConnectionLost(source.clone())
+                RequestError::NotSaid(source.clone())
             }
             Self::Ended(_) | Self::Connected { .. } | Self::Connecting { .. } => {
-                RequestError::ConnectionLost(ConnectionLost::Local)
+                RequestError::NotSaid(ConnectionLost::Local)
             }
         }
     }

@@ -151,9 +151,15 @@ impl Lobby {
     }
 
     fn shut_down(&mut self) {
-        let links: Vec<_> = self.clients.keys().chain(self.launchers.keys()).copied().collect();
-        for link in links {
-            self.goodbye(link, Goodbye::ShuttingDown);
+        // Launchers come back first: players look for their servers. They are told last, so that
+        // nobody hears of servers that are gone.
+        let mut times = come_back();
+        let mut timed =
+            |links: Vec<LinkId>| links.into_iter().zip(times.by_ref()).collect::<Vec<_>>();
+        let launchers = timed(self.launchers.keys().copied().collect());
+        let clients = timed(self.clients.keys().copied().collect());
+        for (link, after_ms) in clients.into_iter().chain(launchers) {
+            self.goodbye(link, Goodbye::ComeBack { after_ms });
         }
     }
 
@@ -195,3 +201,13 @@ impl Lobby {
         }
     }
 }
+
+/// When each peer comes back, in milliseconds: one every 5 ms, which is less than a password takes,
+/// for a minute, and then all over again.
+fn come_back() -> impl Iterator<Item = u32> {
+    (FIRST_COMES_BACK..LAST_COMES_BACK).step_by(5).cycle()
+}
+
+/// By then whoever starts us has noticed that we are gone.
+const FIRST_COMES_BACK: u32 = 500;
+const LAST_COMES_BACK: u32 = 60_000;

@@ -25,6 +25,7 @@ samples! { Goodbye {
     Banned: Goodbye::Banned {
         until: Some(UnixMillis(1_800_000_000_000)), reason: text("too loud"),
     };
+    ComeBack: Goodbye::ComeBack { after_ms: 500 };
 } }
 
 samples! { Refusal {

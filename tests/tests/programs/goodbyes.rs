@@ -37,7 +37,7 @@ async fn everybody_hears_that_the_login_server_stops() -> Result<()> {
 
     loop {
         match tls.receive().await? {
-            ToGameClient::Goodbye(Goodbye::ShuttingDown) => break,
+            ToGameClient::Goodbye(Goodbye::ComeBack { .. }) => break,
             ToGameClient::Goodbye(other) => bail!("the goodbye is {other:?}"),
             _ => {}
         }
@@ -54,7 +54,7 @@ async fn everybody_hears_that_the_login_server_stops() -> Result<()> {
 
     let mut said_goodbye = false;
     while let Some(message) = quic.receive().await? {
-        said_goodbye |= matches!(message, ToGameClient::Goodbye(Goodbye::ShuttingDown));
+        said_goodbye |= matches!(message, ToGameClient::Goodbye(Goodbye::ComeBack { .. }));
     }
     ensure!(said_goodbye, "the stream has ended without a goodbye");
     quic.write.finish()?;

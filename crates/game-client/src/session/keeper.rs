@@ -315,6 +315,9 @@ fn asked_by(lost: &ConnectionLost) -> Option<Duration> {
         ConnectionLost::Goodbye(Goodbye::Busy { retry_after_ms }) => {
             Some(Duration::from_millis((*retry_after_ms).into()))
         }
+        ConnectionLost::Goodbye(Goodbye::ComeBack { after_ms }) => {
+            Some(Duration::from_millis((*after_ms).into()))
+        }
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! What the launcher does with the login server.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::{Context, Handler};
 use connection_handler::{DisconnectReason, Peer, PeerConnected, PeerDisconnected, PeerMessages};
@@ -90,6 +90,11 @@ impl Launcher {
             Goodbye::YouAreTooOld { .. } => "update this launcher",
             Goodbye::IAmTooOld { .. } => "update the login server",
             Goodbye::TakenOver => "another launcher uses the key of this one: stop one of them",
+            Goodbye::ComeBack { after_ms } => {
+                tracing::warn!(%goodbye, "the login server says goodbye");
+                let after = Duration::from_millis((*after_ms).into()).min(LONGEST_ABSENCE);
+                return self.login.pause(Instant::now(), after);
+            }
             // Launchers are revoked instead.
             Goodbye::Banned { .. }
             | Goodbye::ShuttingDown
@@ -100,6 +105,12 @@ impl Launcher {
             }
         };
         tracing::error!(%goodbye, remedy, "the login server does not want this launcher");
-        self.login.pause(Instant::now());
+        self.login.pause(Instant::now(), RETRY_AFTER);
     }
 }
+
+/// After a refusal that does not go away by itself.
+const RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// A login server is believed no longer pause than this.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(60);

@@ -227,7 +227,10 @@ fn everybody_hears_goodbye_at_the_end() {
     let mut bench = Bench::new();
     let links = [bench.client(), bench.logged_in(1), bench.enrolled(1)];
     let effects = bench.apply(Event::ShuttingDown);
-    let expected = links.map(|link| Effect::Goodbye(link, Goodbye::ShuttingDown));
+    let [first, second, launcher] = links;
+    // One after the other, the launcher first, which hears it last.
+    let expected = [(first, 505), (second, 510), (launcher, 500)]
+        .map(|(link, after_ms)| Effect::Goodbye(link, Goodbye::ComeBack { after_ms }));
     assert_eq!(effects, expected);
     assert_eq!(bench.pass(Duration::from_secs(60)), []);
 }

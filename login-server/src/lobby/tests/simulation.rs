@@ -450,7 +450,7 @@ fn the_same_events_have_the_same_effects() {
         (0..2_000).for_each(|_| world.step());
         let effects = world.bench.apply(Event::ShuttingDown);
         let expected = |effect: &Effect| {
-            matches!(effect, Effect::Goodbye(_, Goodbye::ShuttingDown) | Effect::Abandon(_))
+            matches!(effect, Effect::Goodbye(_, Goodbye::ComeBack { .. }) | Effect::Abandon(_))
         };
         assert!(effects.iter().all(expected), "{effects:?}");
         (effects.len(), format!("{:?}", world.bench.lobby))

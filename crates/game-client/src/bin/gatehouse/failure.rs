@@ -162,7 +162,7 @@ impl From<SessionEnd> for Failure {
 fn goodbye_reason(goodbye: &Goodbye) -> &'static str {
     match goodbye {
         Goodbye::YouAreTooOld { .. } | Goodbye::IAmTooOld { .. } => "version",
-        Goodbye::ShuttingDown => "shutting_down",
+        Goodbye::ShuttingDown | Goodbye::ComeBack { .. } => "shutting_down",
         Goodbye::TakenOver => "taken_over",
         Goodbye::Violation { .. } => "protocol_violation",
         Goodbye::NotEnrolled | Goodbye::EnrollmentRefused => "not_enrolled",
