@@ -102,7 +102,7 @@ pub(super) struct TokenBucket {
 pub(super) enum Taken {
     /// It is within the rate.
     Within,
-    /// It is not; so long until it would be.
+    /// It is not; so long until the same would be.
     Beyond { retry_after_ms: u32 },
     /// It is far beyond it: by ten bursts.
     FarBeyond,
@@ -132,7 +132,9 @@ impl TokenBucket {
         if self.level <= -10 * burst {
             return Taken::FarBeyond;
         }
-        let wait = -self.level / i64::from(self.rate.per_second.max(1));
+        // Until there is room for as much again: what was just refused has been counted.
+        let missing = 1000 * i64::from(count) - self.level;
+        let wait = missing / i64::from(self.rate.per_second.max(1));
         Taken::Beyond { retry_after_ms: u32::try_from(wait + 1).unwrap_or(u32::MAX) }
     }
 }
@@ -209,9 +211,9 @@ mod tests {
         let mut bucket = TokenBucket::new(Rate { burst: 3, per_second: 2 }, Duration::ZERO);
         let mut take = |ms| bucket.take(Duration::from_millis(ms));
         assert!((0..3).all(|_| take(0) == Taken::Within));
-        assert_eq!(take(0), Taken::Beyond { retry_after_ms: 501 });
-        assert_eq!(take(1000), Taken::Within);
-        assert!(matches!(take(1000), Taken::Beyond { .. }));
+        assert_eq!(take(0), Taken::Beyond { retry_after_ms: 1001 });
+        assert_eq!(take(1001), Taken::Within);
+        assert!(matches!(take(1001), Taken::Beyond { .. }));
         assert!((0..3).all(|_| take(60_000) == Taken::Within));
         assert!(matches!(take(60_000), Taken::Beyond { .. }));
     }
@@ -228,7 +230,7 @@ mod tests {
         let mut bucket = TokenBucket::new(Rate { burst: 10, per_second: 1 }, Duration::ZERO);
         let taken: Vec<_> = (0..3).map(|_| bucket.take_many(5, Duration::ZERO)).collect();
         assert_eq!(taken[..2], [Taken::Within, Taken::Within]);
-        assert_eq!(taken[2], Taken::Beyond { retry_after_ms: 5001 });
+        assert_eq!(taken[2], Taken::Beyond { retry_after_ms: 10_001 });
     }
 
     fn count(tally: &mut Tally, ip: &str, per_hour: u32, seconds: u64) -> bool {

@@ -3,6 +3,7 @@
 mod accounts;
 mod browser;
 mod commands;
+mod cuts;
 mod databases;
 mod launchers;
 mod operators;
