@@ -47,6 +47,11 @@ pub(crate) const ALL: &[Package] = &[
     Package { name: "chromium", why: "a browser, with a player in it", sign: "chromium" },
     Package { name: "chromium-driver", why: "tells it what to do", sign: "chromedriver" },
     Package { name: "python3", why: "a client written from PROTOCOL.md alone", sign: "python3" },
+    Package {
+        name: "systemd",
+        why: "starts the login server with sockets it has opened",
+        sign: "/usr/bin/systemd-socket-activate",
+    },
     Package { name: "xvfb", why: "a display for the real game client", sign: "Xvfb" },
     Package { name: "xdotool", why: "types into the real game client", sign: "xdotool" },
 ];

@@ -121,7 +121,7 @@ mod interop {
             assert!(text.contains("alert number 120"), "{text}");
             let text = s_client(&["-tls1_2", "-alpn", ALPN]).await;
             assert!(text.contains("alert number 70"), "{text}");
-            // A ClientHello in records of 64 bytes.
+            // A ClientHello in several records.
             let text = s_client(&[
                 "-alpn",
                 "http/1.1",
