@@ -47,8 +47,9 @@
 
 mod accept;
 #[cfg(any(doc, doctest))]
-#[doc = include_str!("CAPABILITIES.md")]
-pub mod capabilities {}
+pub mod capabilities {
+    #![doc = include_str!("CAPABILITIES.md")]
+}
 mod bind;
 mod connector;
 mod demux;
