@@ -128,7 +128,7 @@ pub fn negotiate(hello: &Hello) -> Result<u16, Goodbye> {
     highest_common(hello, VERSION..=VERSION)
 }
 
-fn highest_common(hello: &Hello, ours: RangeInclusive<u16>) -> Result<u16, Goodbye> {
+pub(crate) fn highest_common(hello: &Hello, ours: RangeInclusive<u16>) -> Result<u16, Goodbye> {
     let (lowest, highest) = ours.into_inner();
     if hello.lowest > hello.highest {
         let what = Text::lossy("lowest version above highest");

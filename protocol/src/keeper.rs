@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Admission, GamePlayerId, Goodbye, Hello, List, RequestId, ServerChange, Text, Welcome,
     codec::{Decode, Encode},
+    hello::highest_common,
     ids::decimal,
 };
 
@@ -188,17 +189,7 @@ pub fn keeper_hello(program: &str) -> Hello {
 /// The version to speak with the launcher that said `hello`, or what to say to one that is not
 /// understood.
 pub fn negotiate_keeper(hello: &Hello) -> Result<u16, Goodbye> {
-    if hello.lowest > hello.highest {
-        let what = Text::lossy("lowest version above highest");
-        return Err(Goodbye::Violation { what });
-    }
-    if hello.highest < KEEPER_LOWEST {
-        return Err(Goodbye::YouAreTooOld { lowest: KEEPER_LOWEST });
-    }
-    if hello.lowest > KEEPER_VERSION {
-        return Err(Goodbye::IAmTooOld { highest: KEEPER_VERSION });
-    }
-    Ok(hello.highest.min(KEEPER_VERSION))
+    highest_common(hello, KEEPER_LOWEST..=KEEPER_VERSION)
 }
 
 #[cfg(test)]

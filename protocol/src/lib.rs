@@ -8,6 +8,7 @@
 //! | launcher → login server | [`FromLauncher`] | [`ToLauncher`] |
 //! | launcher → keeper | [`ToKeeper`] | [`FromKeeper`] |
 //! | operator → login server | [`FromOperator`] | [`ToOperator`] |
+//! | game server → keeper | [`FromGameController`] | [`ToGameController`] |
 //!
 //! The connecting side speaks first: [`Hello`]. The answer is [`Welcome`] or [`Goodbye`], and both
 //! keep their place and their bytes in every version, so that two programs of any age understand
@@ -20,9 +21,11 @@
 //! What is decoded is valid: text without control characters ([`Text`]), lists of bounded length
 //! ([`List`]), nothing left over behind a message.
 
+mod blob;
 mod codec;
 mod enrollment;
 mod game_client;
+mod game_controller;
 mod hello;
 mod ids;
 mod json;
@@ -36,11 +39,17 @@ mod server;
 mod text;
 
 pub use crate::{
+    blob::{Blob, BlobError},
     codec::{DecodeError, MAX_AFTER_LOGIN, MAX_BEFORE_LOGIN, Wire, decode, encode, encoded_len},
     enrollment::{Enrollment, EnrollmentError},
     game_client::{
         Channel, Continuation, FromGameClient, FromGameClientKind, JoinTicket, LastSeen, LoggedIn,
         Refusal, Said, Speaker, ToGameClient,
+    },
+    game_controller::{
+        CONTROLLER_LOWEST, CONTROLLER_VERSION, Clock, FromGameController, GameChange, GameChanges,
+        MAX_CONTEXT, MAX_PLAYER_DATA, MatchEnd, PlayerDataAnswer, PlayerResult, Start, TeamId,
+        ToGameController, controller_hello, negotiate_controller,
     },
     hello::{Goodbye, Hello, MAX_HELLO, UnixMillis, VERSION, Welcome, negotiate},
     ids::{BootId, GamePlayerId, RequestId, ServerId},
@@ -56,7 +65,7 @@ pub use crate::{
         CaptureScope, Field, FromOperator, LauncherInfo, LoginServerStatus, Penalty, PlayerInfo,
         ServerInfo, Task, ToOperator,
     },
-    secret::{EnrollmentSecret, JoinSecret, Password, SessionToken},
+    secret::{ControllerToken, EnrollmentSecret, JoinSecret, Password, SessionToken},
     server::{ServerChange, ServerEvent, ServerEvents, ServerProperty, ServerState},
     text::{Text, TextError},
 };

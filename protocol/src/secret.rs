@@ -43,6 +43,12 @@ secret_text! {
     JoinSecret, 32
 }
 
+secret_text! {
+    /// Proves that a process is the game server its keeper has started, at most 64 bytes: the
+    /// environment of that process says it, and nobody else knows it.
+    ControllerToken, 64
+}
+
 macro_rules! secret_bytes {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -1,5 +1,6 @@
 //! At least one value of every variant of every enum that has a form on the wire.
 
+mod controller;
 mod local;
 mod messages;
 mod parts;
@@ -7,9 +8,10 @@ mod parts;
 use std::fmt::Debug;
 
 use protocol::{
-    Admission, CaptureScope, Channel, ExitCause, FromGameClient, FromKeeper, FromLauncher,
-    FromOperator, Goodbye, KeeperChange, Refusal, ServerChange, ServerEvent, ServerProperty,
-    ServerState, Speaker, Text, ToGameClient, ToKeeper, ToLauncher, ToOperator, Wire,
+    Admission, CaptureScope, Channel, ExitCause, FromGameClient, FromGameController, FromKeeper,
+    FromLauncher, FromOperator, GameChange, Goodbye, KeeperChange, PlayerDataAnswer, Refusal,
+    ServerChange, ServerEvent, ServerProperty, ServerState, Speaker, Text, ToGameClient,
+    ToGameController, ToKeeper, ToLauncher, ToOperator, Wire,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -52,6 +54,10 @@ pub(crate) fn visit_public(visitor: &mut impl Visitor) {
     visitor.visit::<ServerProperty>();
     visitor.visit::<ServerState>();
     visitor.visit::<Admission>();
+    visitor.visit::<FromGameController>();
+    visitor.visit::<ToGameController>();
+    visitor.visit::<GameChange>();
+    visitor.visit::<PlayerDataAnswer>();
 }
 
 /// Lets `visitor` do its thing for every enum that stays on one machine.
