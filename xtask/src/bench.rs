@@ -31,7 +31,7 @@ enum What {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
         options: Vec<OsString>,
     },
-    /// Each transport of the connection handler against the bare library: echo and handshakes.
+    /// Each transport of the connection handler against the bare library: echo, handshakes, abuse.
     Transport {
         /// For the benchmark: --json, --quick, --only NAME, --runs N.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
@@ -48,7 +48,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let (package, features, example, options) = match &options.what {
         What::Connection { options } => ("connection-handler", "", "bench", options),
         What::Login { options } => ("accounts", "", "bench", options),
-        What::Transport { options } => ("connection-handler", "secure", "transport_bench", options),
+        What::Transport { options } => {
+            ("connection-handler", "secure,websocket", "transport_bench", options)
+        }
     };
     let mut bench = cargo();
     bench.args(["run", "--release", "--package", package, "--features", features]);

@@ -80,9 +80,9 @@ impl Row {
         Spread::of(self.runs.iter().map(|run| run.ours / run.baseline))
     }
 
-    pub(crate) fn heading() -> String {
-        let (ours, plain) = ("ours", "plain loop");
-        format!("{:<44} {ours:>24} {plain:>24} {:>16}  target\n", "min/med/max", "ratio")
+    /// Of a table that compares `ours` with `baseline`.
+    pub(crate) fn heading(ours: &str, baseline: &str) -> String {
+        format!("{:<44} {ours:>24} {baseline:>24} {:>16}  target\n", "min/med/max", "ratio")
     }
 
     /// For a person.

@@ -3,26 +3,24 @@
 use std::{
     env,
     io::{self, BufRead, BufReader, Read, Write},
-    net::Ipv4Addr,
     path::Path,
     process::{Child, Command, Stdio},
     rc::Rc,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use quinn::{Endpoint, crypto::rustls::QuicClientConfig};
 use rustix::thread::{CpuSet, sched_setaffinity};
-use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpStream, UnixStream},
     task::{JoinSet, LocalSet},
     time::{sleep, timeout},
 };
-use tokio_rustls::TlsConnector;
 
-use crate::{Pace, Work, codec::Message, meter::on_cpu, tls};
+use crate::{
+    Pace, Work,
+    meter::on_cpu,
+    target::{Link, Target, Words},
+};
 
 /// The figures of one design: CPU time for each message and thousands a second, or connections for
 /// each second of a CPU and in a second.
@@ -38,7 +36,7 @@ pub(crate) fn measure(
     let measured = match (transport, work) {
         ("memory", Work::Echo { clients, window }) => server.measure(clients, window, pace)?,
         _ => runtime()?.block_on(LocalSet::new().run_until(async {
-            let target = Target::new(transport, server.said.trim(), folder)?;
+            let target = Target::new(transport, &server.said, folder)?;
             let count = Rc::new(Count::default());
             let mut clients = JoinSet::new();
             match work {
@@ -108,12 +106,11 @@ async fn watch(
     }
 }
 
-type Halves = (Box<dyn AsyncRead + Unpin>, Box<dyn AsyncWrite + Unpin>);
-
 /// Keeps `window` messages in flight, for ever.
-async fn echo((mut read, mut write): Halves, window: usize, count: Rc<Count>) -> io::Result<()> {
-    let frame = Message::login().frame();
-    let frames = frame.repeat(window);
+async fn echo(link: Link, window: usize, count: Rc<Count>) -> io::Result<()> {
+    let Link { mut read, mut write, words } = link;
+    let (said, heard_each) = (words.said.len(), words.heard);
+    let frames = words.said.repeat(window);
     write.write_all(&frames).await?;
     write.flush().await?;
     let (mut buffer, mut part) = (vec![0; 64 * 1024], 0);
@@ -122,24 +119,23 @@ async fn echo((mut read, mut write): Halves, window: usize, count: Rc<Count>) ->
         if length == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let heard = (part + length) / frame.len();
-        part = (part + length) % frame.len();
+        let heard = (part + length) / heard_each;
+        part = (part + length) % heard_each;
         count.add(heard);
-        write.write_all(&frames[..heard * frame.len()]).await?;
+        write.write_all(&frames[..heard * said]).await?;
         write.flush().await?;
     }
 }
 
 /// Connects, says something, hears it, closes; again and again.
 async fn handshakes(target: Rc<Target>, count: Rc<Count>) -> io::Result<()> {
-    let frame = Message::login().frame();
-    let mut heard = vec![0; frame.len()];
     loop {
         let once = async {
-            let (mut read, mut write) = target.connect().await?;
-            write.write_all(&frame).await?;
+            let Link { mut read, mut write, words } = target.connect().await?;
+            write.write_all(&words.said).await?;
             write.flush().await?;
-            read.read_exact(&mut heard).await?;
+            read.read_exact(&mut vec![0; words.heard]).await?;
+            write.write_all(words.goodbye).await?;
             write.shutdown().await
         };
         timeout(PATIENCE, once).await??;
@@ -147,78 +143,40 @@ async fn handshakes(target: Rc<Target>, count: Rc<Count>) -> io::Result<()> {
     }
 }
 
-/// Where the server is, and how to get there.
-enum Target {
-    Tcp(String),
-    Unix(String),
-    Tls(String, TlsConnector),
-    Quic(String, Endpoint),
-}
-
-impl Target {
-    fn new(transport: &str, said: &str, folder: &Path) -> io::Result<Rc<Self>> {
-        let said = said.to_owned();
-        Ok(Rc::new(match transport {
-            "tcp" => Self::Tcp(said),
-            "unix" => Self::Unix(said),
-            "tls" => Self::Tls(said, TlsConnector::from(Arc::new(tls::client(folder)?))),
-            _ => {
-                let crypto = QuicClientConfig::try_from(tls::client(folder)?);
-                let crypto = Arc::new(crypto.map_err(io::Error::other)?);
-                let mut endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into())?;
-                endpoint.set_default_client_config(quinn::ClientConfig::new(crypto));
-                Self::Quic(said, endpoint)
-            }
-        }))
-    }
-
-    async fn connect(&self) -> io::Result<Halves> {
-        Ok(match self {
-            Self::Tcp(addr) => {
-                let stream = TcpStream::connect(addr).await?;
-                stream.set_nodelay(true)?;
-                let (read, write) = stream.into_split();
-                (Box::new(read), Box::new(write))
-            }
-            Self::Unix(path) => {
-                let (read, write) = UnixStream::connect(path).await?.into_split();
-                (Box::new(read), Box::new(write))
-            }
-            Self::Tls(addr, connector) => {
-                let stream = TcpStream::connect(addr).await?;
-                stream.set_nodelay(true)?;
-                let name = ServerName::try_from(tls::NAME).map_err(io::Error::other)?;
-                let (read, write) = tokio::io::split(connector.connect(name, stream).await?);
-                (Box::new(read), Box::new(write))
-            }
-            Self::Quic(addr, endpoint) => {
-                let addr = addr.parse().map_err(io::Error::other)?;
-                let connecting = endpoint.connect(addr, tls::NAME).map_err(io::Error::other)?;
-                let (write, read) = connecting.await?.open_bi().await?;
-                (Box::new(read), Box::new(write))
-            }
-        })
-    }
-}
-
 /// A process of this program that serves. Ends when dropped.
-struct Server {
+pub(crate) struct Server {
     process: Child,
     output: BufReader<std::process::ChildStdout>,
-    said: String,
+    /// Where it serves.
+    pub(crate) said: String,
 }
 
 impl Server {
-    fn start(design: &str, transport: &str, folder: &Path) -> io::Result<Self> {
+    pub(crate) fn start(design: &str, transport: &str, folder: &Path) -> io::Result<Self> {
         // Left behind by the one before.
         let _ = std::fs::remove_file(folder.join("socket"));
-        let mut command = Command::new(env::current_exe()?);
+        let mut command = match env::var("CALLGRIND_OUT") {
+            // For who wants to know which instructions: a file for `callgrind_annotate`.
+            Ok(file) => {
+                let mut command = Command::new("valgrind");
+                let file = format!("{file}.{design}.{transport}");
+                command.args(["--tool=callgrind", &format!("--callgrind-out-file={file}")]);
+                command.arg(env::current_exe()?);
+                command
+            }
+            Err(_) => Command::new(env::current_exe()?),
+        };
         command.args(["serve", design, transport]).arg(folder);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut output = BufReader::new(process.stdout.take().expect("it is piped"));
         let mut said = String::new();
         output.read_line(&mut said)?;
+        let said = said.trim().to_owned();
         Ok(Self { process, output, said })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Of a server whose clients are in its own process.
@@ -238,7 +196,11 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.process.kill();
+        // It ends with its input, and under valgrind has something to write then.
+        drop(self.process.stdin.take());
+        if env::var_os("CALLGRIND_OUT").is_none() {
+            let _ = self.process.kill();
+        }
         let _ = self.process.wait();
     }
 }
@@ -263,7 +225,7 @@ where
         .run_until(async {
             for _ in 0..clients {
                 let (read, write) = connect().await?;
-                let link: Halves = (Box::new(read), Box::new(write));
+                let link = Link::new(read, write, Words::plain());
                 tasks.spawn_local(echo(link, window as usize, count.clone()));
             }
             let ourselves = std::process::id();
@@ -291,10 +253,10 @@ pub(crate) fn run_on(cpu: usize) {
     let _ = sched_setaffinity(None, &cpus);
 }
 
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 pub(crate) const SERVER_CPU: usize = 0;
-const CLIENT_CPU: usize = 1;
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const CLIENT_CPU: usize = 1;
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -2,14 +2,13 @@
 
 use std::{io, net::SocketAddr, path::Path, sync::Arc};
 
-use connection_handler::{
-    Rate,
-    transport::{
-        Connector,
-        keys::Identity,
-        memory::{MemoryConnector, memory},
-        secure::{SecurePort, SecurePortConfig},
-    },
+use connection_handler::transport::{
+    Connector, Format,
+    http::{HttpConfig, HttpServer},
+    keys::Identity,
+    memory::{MemoryConnector, memory},
+    secure::{SecurePort, SecurePortConfig},
+    websocket::{Subprotocol, WebSocketConfig},
 };
 use quinn::{Endpoint, crypto::rustls::QuicServerConfig};
 use tokio::net::{TcpListener, UnixListener};
@@ -41,7 +40,15 @@ pub(crate) fn serve(design: &str, transport: &str, folder: &Path) -> io::Result<
                 central::start::<Wire, _>(UnixListener::bind(folder.join(SOCKET))?);
                 println!("{}", folder.join(SOCKET).display());
             }
-            ("ours", "tls" | "quic") => return secure(folder).await,
+            ("ours", "websocket") => return websocket().await,
+            ("ours", "tls" | "quic") => return secure(folder, unlimited()).await,
+            // As it is for everybody, and with the tiers of admission moved out of the way.
+            ("guarded", _) => return secure(folder, SecurePortConfig::default()).await,
+            ("open", _) => return secure(folder, unlimited()).await,
+            ("retrying", _) => {
+                let retry_above = 0;
+                return secure(folder, SecurePortConfig { retry_above, ..unlimited() }).await;
+            }
             ("ours", "memory") => {
                 let (listener, connector) = memory(PIPE);
                 central::start::<Wire, _>(listener);
@@ -49,6 +56,7 @@ pub(crate) fn serve(design: &str, transport: &str, folder: &Path) -> io::Result<
             }
             ("plain", "tcp") => plain_tcp().await?,
             ("plain", "unix") => plain_unix(folder).await?,
+            ("plain", "websocket") => plain_websocket().await?,
             ("plain", "tls") => plain_tls(folder).await?,
             ("plain", "quic") => plain_quic(folder).await?,
             ("plain", "memory") => {
@@ -73,19 +81,41 @@ async fn connect(
     Ok((connection.read, connection.write))
 }
 
-/// Everything a program would have, but for the limits on how many may come.
-async fn secure(folder: &Path) -> io::Result<()> {
+/// Everything a program would have.
+async fn secure(folder: &Path, config: SecurePortConfig) -> io::Result<()> {
     let identity = Identity::load_or_create(folder, "server").map_err(io::Error::other)?;
-    let config = SecurePortConfig {
-        max_connections_per_ip: usize::MAX,
-        max_handshakes_per_ip: usize::MAX,
-        pings: Some(Rate { per_second: 100, burst: 200 }),
-        ..Default::default()
-    };
     let mut port = SecurePort::bind(ANY, &identity, config).await?;
     central::start::<Wire, _>(port.listener(tls::ALPN));
-    let _port = port.start();
-    println!("{}", _port.local_addr());
+    let port = port.start();
+    println!("{}", port.local_addr());
+    std::future::pending().await
+}
+
+/// Without the limits on how many may come.
+fn unlimited() -> SecurePortConfig {
+    SecurePortConfig {
+        max_connections_per_ip: usize::MAX,
+        max_handshakes_per_ip: usize::MAX,
+        retry_above: usize::MAX,
+        ..Default::default()
+    }
+}
+
+/// Without TLS, as the baseline: what that costs is another row.
+async fn websocket() -> io::Result<()> {
+    let tcp = TcpListener::bind(ANY).await?;
+    println!("{}", tcp.local_addr()?);
+    let config = HttpConfig {
+        max_connections_per_ip: usize::MAX,
+        max_connections: usize::MAX,
+        ..Default::default()
+    };
+    let mut server = HttpServer::new(config);
+    let protocol = Subprotocol { name: "", format: Format::Binary };
+    central::start::<Wire, _>(server.websocket(WebSocketConfig::default(), [protocol]));
+    let server = server.start();
+    server.serve(tcp);
+    server.ready();
     std::future::pending().await
 }
 
@@ -97,6 +127,19 @@ async fn plain_tcp() -> io::Result<()> {
         stream.set_nodelay(true)?;
         let (read, write) = stream.into_split();
         actix::spawn(plain::echo(read, write));
+    }
+}
+
+async fn plain_websocket() -> io::Result<()> {
+    let listener = TcpListener::bind(ANY).await?;
+    println!("{}", listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        actix::spawn(async move {
+            let stream = tokio_tungstenite::accept_async(stream).await;
+            plain::echo_websocket(stream.map_err(io::Error::other)?).await
+        });
     }
 }
 

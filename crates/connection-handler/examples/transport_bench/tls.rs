@@ -4,12 +4,13 @@ use std::{io, path::Path, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
+    client::Resumption,
     crypto::ring::default_provider,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     version::TLS13,
 };
 
-/// As a server, without what the connection handler has not either: tickets.
+/// As a server that keeps nothing of who has been there.
 pub(crate) fn server(folder: &Path) -> io::Result<ServerConfig> {
     let key = PrivateKeyDer::from_pem_file(folder.join("server.key.pem"));
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -33,6 +34,8 @@ pub(crate) fn client(folder: &Path) -> io::Result<ClientConfig> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![ALPN.into()];
+    // Or only one of the two servers would have to sign each time.
+    config.resumption = Resumption::disabled();
     Ok(config)
 }
 
