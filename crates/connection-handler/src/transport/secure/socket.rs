@@ -3,9 +3,13 @@
 use std::{
     fmt,
     io::{self, IoSliceMut},
+    mem,
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -33,12 +37,13 @@ pub(super) struct SturdySocket {
     /// `None` while there is none.
     live: RwLock<Option<Live>>,
     trouble: Mutex<Trouble>,
+    /// How often it had no room for what was to be sent.
+    blocked: AtomicUsize,
     health: watch::Sender<Health>,
 }
 
 type Bind = dyn Fn(SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> + Send + Sync;
 
-#[derive(Clone)]
 struct Live {
     socket: Arc<dyn AsyncUdpSocket>,
     /// Cancelled when the socket is given up: who waits for it lets go of it.
@@ -73,17 +78,18 @@ impl SturdySocket {
         let socket = bind(addr)?;
         let addr = socket.local_addr()?;
         let live = RwLock::new(Some(Live::new(socket)));
-        let trouble = Mutex::default();
-        Ok(Arc::new(Self { addr, bind: Box::new(bind), live, trouble, health }))
+        let (trouble, blocked) = Default::default();
+        Ok(Arc::new(Self { addr, bind: Box::new(bind), live, trouble, blocked, health }))
     }
 
-    fn live(&self) -> Option<Live> {
-        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The socket of now, for a moment: with each packet, so that nothing is counted or allocated.
+    fn live(&self) -> RwLockReadGuard<'_, Option<Live>> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn replace(&self, live: Option<Live>) {
         let mut current = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(former) = std::mem::replace(&mut *current, live) {
+        if let Some(former) = mem::replace(&mut *current, live) {
             former.given_up.cancel();
         }
     }
@@ -104,7 +110,7 @@ impl SturdySocket {
     }
 
     fn works(&self, trouble: &mut Trouble) {
-        if std::mem::take(&mut trouble.errors) > 0 {
+        if mem::take(&mut trouble.errors) > 0 {
             tracing::info!(addr = %self.addr, "receiving over UDP again");
             self.health.send_modify(|health| health.works(self.addr));
         }
@@ -113,14 +119,20 @@ impl SturdySocket {
 
 impl AsyncUdpSocket for SturdySocket {
     fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
-        Box::pin(SturdyPoller { socket: self, waiting: None })
+        let blocked = self.blocked.load(Ordering::Relaxed);
+        Box::pin(SturdyPoller { socket: self, blocked, waiting: None })
     }
 
     /// Only fails for want of room: what cannot be sent is lost, as it may be anywhere else.
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        let Some(live) = self.live() else { return Ok(()) };
+        let live = self.live();
+        let Some(live) = live.as_ref() else { return Ok(()) };
         match live.socket.try_send(transmit) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.blocked.fetch_add(1, Ordering::Relaxed);
+                Err(error)
+            }
+            Err(error) => {
                 tracing::debug!(addr = %self.addr, to = %transmit.destination, %error, "not sent");
                 Ok(())
             }
@@ -140,14 +152,17 @@ impl AsyncUdpSocket for SturdySocket {
                 ready!(pause.as_mut().poll(cx));
                 trouble.pause = None;
             }
-            let Some(live) = self.live() else {
+            let live = self.live();
+            let received = live.as_ref().map(|live| live.socket.poll_recv(cx, bufs, meta));
+            drop(live);
+            let Some(received) = received else {
                 match (self.bind)(self.addr) {
                     Ok(socket) => self.replace(Some(Live::new(socket))),
                     Err(error) => self.failed(&mut trouble, error),
                 }
                 continue;
             };
-            match live.socket.poll_recv(cx, bufs, meta) {
+            match received {
                 Poll::Ready(Err(error)) => {
                     if is_final(&error) || trouble.errors + 1 >= PATIENCE {
                         self.replace(None);
@@ -172,15 +187,15 @@ impl AsyncUdpSocket for SturdySocket {
     }
 
     fn max_transmit_segments(&self) -> usize {
-        self.live().map_or(1, |live| live.socket.max_transmit_segments())
+        self.live().as_ref().map_or(1, |live| live.socket.max_transmit_segments())
     }
 
     fn max_receive_segments(&self) -> usize {
-        self.live().map_or(1, |live| live.socket.max_receive_segments())
+        self.live().as_ref().map_or(1, |live| live.socket.max_receive_segments())
     }
 
     fn may_fragment(&self) -> bool {
-        self.live().is_none_or(|live| live.socket.may_fragment())
+        self.live().as_ref().is_none_or(|live| live.socket.may_fragment())
     }
 }
 
@@ -191,8 +206,13 @@ impl fmt::Debug for SturdySocket {
 }
 
 /// Waits until a [`SturdySocket`] takes more. Holds the socket behind it only while it waits.
+///
+/// quinn asks it before each packet. That there is room is taken for granted until a packet was
+/// refused, of whichever connection: to ask the socket itself takes three allocations.
 struct SturdyPoller {
     socket: Arc<SturdySocket>,
+    /// How often it had no room when it was asked last.
+    blocked: usize,
     waiting: Option<Waiting>,
 }
 
@@ -203,13 +223,18 @@ struct Waiting {
 
 impl UdpPoller for SturdyPoller {
     fn poll_writable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { socket, waiting } = &mut *self;
+        let Self { socket, blocked, waiting } = &mut *self;
+        let now = socket.blocked.load(Ordering::Relaxed);
+        if waiting.is_none() && mem::replace(blocked, now) == now {
+            return Poll::Ready(Ok(()));
+        }
         let current = match waiting {
             Some(waiting) => waiting,
             None => {
-                let Some(live) = socket.live() else { return Poll::Ready(Ok(())) };
-                let given_up = Box::pin(live.given_up.cancelled_owned());
-                waiting.insert(Waiting { poller: live.socket.create_io_poller(), given_up })
+                let live = socket.live();
+                let Some(live) = live.as_ref() else { return Poll::Ready(Ok(())) };
+                let given_up = Box::pin(live.given_up.clone().cancelled_owned());
+                waiting.insert(Waiting { poller: live.socket.clone().create_io_poller(), given_up })
             }
         };
         if current.given_up.as_mut().poll(cx).is_pending() {
@@ -243,11 +268,7 @@ const PATIENCE: u32 = 10;
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        collections::VecDeque,
-        future::poll_fn,
-        sync::atomic::{AtomicUsize, Ordering},
-    };
+    use std::{collections::VecDeque, future::poll_fn};
 
     use tokio::time::Instant;
 
@@ -262,8 +283,11 @@ mod tests {
             Box::pin(Never(self))
         }
 
-        fn try_send(&self, _: &Transmit<'_>) -> io::Result<()> {
-            Err(io::ErrorKind::HostUnreachable.into())
+        fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+            Err(match transmit.contents {
+                TOO_MUCH => io::ErrorKind::WouldBlock.into(),
+                _ => io::ErrorKind::HostUnreachable.into(),
+            })
         }
 
         fn poll_recv(
@@ -313,6 +337,13 @@ mod tests {
         (SturdySocket::bind(addr, bind, health).unwrap(), made, healthy)
     }
 
+    fn transmit(contents: &[u8]) -> Transmit<'_> {
+        let destination = "192.0.2.1:7".parse().unwrap();
+        Transmit { destination, ecn: None, contents, segment_size: None, src_ip: None }
+    }
+
+    const TOO_MUCH: &[u8] = b"too much";
+
     async fn receive(socket: &SturdySocket) -> usize {
         poll_fn(|cx| socket.poll_recv(cx, &mut [], &mut [])).await.unwrap()
     }
@@ -359,8 +390,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_waits_for_a_dead_socket_lets_go_of_it() {
         let (socket, _, _) = sturdy([vec![Err(io::ErrorKind::NotConnected)], vec![Ok(7)]]);
-        let held = Arc::downgrade(&socket.live().unwrap().socket);
+        let held = Arc::downgrade(&socket.live().as_ref().unwrap().socket);
         let mut poller = socket.clone().create_io_poller();
+        poll_fn(|cx| poller.as_mut().poll_writable(cx)).await.unwrap();
+        assert!(socket.try_send(&transmit(TOO_MUCH)).is_err());
         let waiting = tokio::spawn(poll_fn(move |cx| poller.as_mut().poll_writable(cx)));
         tokio::task::yield_now().await;
         assert_eq!(receive(&socket).await, 7);
@@ -369,17 +402,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_was_refused_waits_for_room() {
+        let (socket, ..) = sturdy([vec![]]);
+        let [mut one, mut other] = [(); 2].map(|()| socket.clone().create_io_poller());
+        async fn waits(poller: &mut Pin<Box<dyn UdpPoller>>) -> bool {
+            poll_fn(|cx| Poll::Ready(poller.as_mut().poll_writable(cx).is_pending())).await
+        }
+        assert!(!waits(&mut one).await);
+        assert!(socket.try_send(&transmit(TOO_MUCH)).is_err());
+        assert!(waits(&mut one).await && waits(&mut one).await);
+        assert!(waits(&mut other).await, "there is one socket for all");
+    }
+
+    #[tokio::test]
     async fn what_cannot_be_sent_is_lost_and_nobody_is_to_blame() {
         let (socket, ..) = sturdy([vec![]]);
-        let transmit = Transmit {
-            destination: "192.0.2.1:7".parse().unwrap(),
-            ecn: None,
-            contents: b"hello",
-            segment_size: None,
-            src_ip: None,
-        };
-        assert!(socket.try_send(&transmit).is_ok());
+        assert!(socket.try_send(&transmit(b"hello")).is_ok());
         socket.replace(None);
-        assert!(socket.try_send(&transmit).is_ok());
+        assert!(socket.try_send(&transmit(b"hello")).is_ok());
     }
 }
