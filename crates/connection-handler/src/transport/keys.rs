@@ -7,12 +7,15 @@ mod certificates;
 #[cfg(feature = "secure")]
 mod identity;
 #[cfg(feature = "secure")]
+mod known;
+#[cfg(feature = "secure")]
 mod trust;
 
 #[cfg(feature = "secure")]
 pub use self::{
     certificates::{CertificateFiles, Certificates},
     identity::{Identity, KeyError},
+    known::KnownKeys,
     trust::Trust,
 };
 

@@ -5,7 +5,7 @@ use std::{
     fmt, fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use rustls::{
@@ -37,7 +37,7 @@ pub struct CertificateFiles {
 pub struct Certificates(Arc<Shared>);
 
 struct Shared {
-    files: Files,
+    files: Mutex<Files>,
     shown: RwLock<Arc<Shown>>,
     /// What the files looked like when they were read last, whether they could be used or not.
     seen: Mutex<Vec<Option<Stamp>>>,
@@ -60,7 +60,7 @@ impl Certificates {
     /// name, the first is shown.
     ///
     /// If `own` says where `identity` came from, its certificate can be renewed, too. Its key
-    /// cannot: it is what others pin.
+    /// cannot, or only by [`set_own`](Self::set_own): it is what others pin.
     ///
     /// # Errors
     ///
@@ -78,7 +78,7 @@ impl Certificates {
 
     fn with(files: Files, shown: Shown, seen: Vec<Option<Stamp>>) -> Self {
         Self(Arc::new(Shared {
-            files,
+            files: Mutex::new(files),
             shown: RwLock::new(Arc::new(shown)),
             seen: Mutex::new(seen),
         }))
@@ -90,11 +90,32 @@ impl Certificates {
     ///
     /// When one cannot be read or used. Then nothing changes.
     pub fn reload(&self) -> Result<(), KeyError> {
-        let stamps = self.0.files.stamps();
-        *self.0.seen.lock().unwrap_or_else(PoisonError::into_inner) = stamps;
-        let shown = self.0.files.read(self.shown().own.clone())?;
-        *self.0.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
+        let files = self.files();
+        *self.0.seen.lock().unwrap_or_else(PoisonError::into_inner) = files.stamps();
+        let shown = files.read(self.shown().own.clone())?;
+        self.show(shown);
         Ok(())
+    }
+
+    /// Shows the certificate of `identity` as its own from now on. If there are files for that, they
+    /// have to be the ones of `identity` already.
+    ///
+    /// Who has not been told of its key, and pins the former one, does not get in any more.
+    pub fn set_own(&self, identity: &Identity) {
+        let mut files = self.files();
+        if let Some((_, own)) = &mut files.own {
+            *own = identity.clone();
+        }
+        let by_name = self.shown().by_name.clone();
+        self.show(Shown { own: identity.certified_key(), by_name });
+    }
+
+    fn show(&self, shown: Shown) {
+        *self.0.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.0.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// [Reloads](Self::reload) if a file has changed, or in any case if `demanded`. Logs what comes
@@ -124,7 +145,7 @@ impl Certificates {
 
     /// Whether any file is not what it was when it was read last.
     fn have_changed(&self) -> bool {
-        let stamps = self.0.files.stamps();
+        let stamps = self.files().stamps();
         stamps != *self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -10,13 +10,16 @@ use rustls::{
     },
 };
 
-use super::{KeyError, KeyFingerprint};
+use super::{KeyError, KeyFingerprint, KnownKeys};
 
 /// Which servers we talk to.
 #[derive(Clone, Debug)]
 pub enum Trust {
     /// Those with one of these keys, whatever their certificate says. None of them: nobody.
     Pins(Vec<KeyFingerprint>),
+    /// Likewise, where more keys may become known while the program runs. What is learnt through a
+    /// clone holds from the next connection on.
+    Known(KnownKeys),
     /// Those with a certificate for their name from one of these authorities.
     Roots(Arc<RootCertStore>),
 }
@@ -46,5 +49,11 @@ impl Trust {
 impl From<KeyFingerprint> for Trust {
     fn from(pin: KeyFingerprint) -> Self {
         Self::Pins(vec![pin])
+    }
+}
+
+impl From<KnownKeys> for Trust {
+    fn from(known: KnownKeys) -> Self {
+        Self::Known(known)
     }
 }

@@ -5,7 +5,11 @@ use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use quinn::{Endpoint, EndpointConfig, TokioRuntime, crypto::rustls::QuicClientConfig};
 use rustls::{
-    ClientConfig, client::Resumption, pki_types::ServerName, sign::SingleCertAndKey, version::TLS13,
+    ClientConfig, ConfigBuilder, WantsVerifier,
+    client::{Resumption, WantsClientCert},
+    pki_types::ServerName,
+    sign::SingleCertAndKey,
+    version::TLS13,
 };
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
@@ -21,7 +25,7 @@ use super::{
 use crate::transport::{
     Addresses, Connection, Connector,
     addresses::first_of,
-    keys::{Identity, Trust},
+    keys::{Identity, KnownKeys, Trust},
     mux::Rewind,
 };
 
@@ -36,7 +40,9 @@ use crate::transport::{
 #[derive(Clone)]
 pub struct SecureConnector {
     addresses: Addresses,
-    name: String,
+    /// Who is asked for (SNI), and has to be in the certificate. `None`: nobody is, as pins need no
+    /// name, and a server that has several certificates would show the one for it.
+    name: Option<String>,
     pub(super) tls: Arc<ClientConfig>,
     quic: quinn::ClientConfig,
     quic_blocked: QuicBlocked,
@@ -46,8 +52,8 @@ impl SecureConnector {
     /// Will connect to `addresses` for the application protocol `alpn`, if `trust` allows, and
     /// prove to be `identity`.
     ///
-    /// With [`Trust::Roots`] the server has to have a certificate for the name of the host, with
-    /// [`Trust::Pins`] the name does not matter.
+    /// With [`Trust::Roots`] the server has to have a certificate for the name of the host. With
+    /// pins no name matters, and none is asked for: what is shown is the server's own certificate.
     pub fn new(
         addresses: impl Into<Addresses>,
         alpn: &'static str,
@@ -56,8 +62,9 @@ impl SecureConnector {
     ) -> Self {
         let addresses = addresses.into();
         let name = match (&trust, &addresses) {
-            (Trust::Roots(_), Addresses::Name(name)) => host(name).into(),
-            _ => DEFAULT_NAME.into(),
+            (Trust::Roots(_), Addresses::Name(name)) => Some(host(name).into()),
+            (Trust::Roots(_), _) => Some(DEFAULT_NAME.into()),
+            (Trust::Pins(_) | Trust::Known(_), _) => None,
         };
         let tls = Arc::new(client_config(alpn, trust, identity));
         // Sessions are only resumed by who has begun them, with the same trust and identity.
@@ -76,10 +83,10 @@ impl SecureConnector {
         Self { quic_blocked, ..self }
     }
 
-    /// Expects a certificate for `name`, which only [`Trust::Roots`] looks at.
+    /// Asks for the certificate for `name`, and with [`Trust::Roots`] expects it.
     #[must_use]
     pub fn with_server_name(self, name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..self }
+        Self { name: Some(name.into()), ..self }
     }
 
     /// Connections over QUIC will be as `config` says.
@@ -140,7 +147,7 @@ impl SecureConnector {
         let (socket, runtime) = (roam::local(addr)?, Arc::new(TokioRuntime));
         let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, runtime)?;
         let endpoint = OwnEndpoint(endpoint);
-        let connecting = endpoint.0.connect_with(self.quic.clone(), addr, &self.name);
+        let connecting = endpoint.0.connect_with(self.quic.clone(), addr, &self.name_at(addr));
         let connection = connecting.map_err(io::Error::other)?.await?;
         let stream = connection.open_bi().await?;
         let following = roam::follow(endpoint.0.clone(), connection.clone());
@@ -149,8 +156,13 @@ impl SecureConnector {
         Ok(established)
     }
 
+    /// An address is no name that is sent (RFC 6066, section 3).
+    fn name_at(&self, addr: SocketAddr) -> String {
+        self.name.clone().unwrap_or_else(|| addr.ip().to_string())
+    }
+
     pub(super) async fn tls(&self, addr: SocketAddr) -> io::Result<Established> {
-        let name = ServerName::try_from(self.name.clone()).map_err(io::Error::other)?;
+        let name = ServerName::try_from(self.name_at(addr)).map_err(io::Error::other)?;
         let stream = TcpStream::connect(addr).await?;
         stream.set_nodelay(true)?;
         let stream = Rewind::new(Bytes::new(), stream);
@@ -184,10 +196,8 @@ fn client_config(alpn: &str, trust: Trust, identity: Option<Identity>) -> Client
         .expect("the provider knows TLS 1.3");
     let builder = match trust {
         Trust::Roots(roots) => builder.with_root_certificates(roots),
-        Trust::Pins(pins) => {
-            let verifier = Arc::new(PinnedServer(pins));
-            builder.dangerous().with_custom_certificate_verifier(verifier)
-        }
+        Trust::Pins(pins) => pinned(builder, KnownKeys::new(pins)),
+        Trust::Known(known) => pinned(builder, known),
     };
     let mut config = match identity {
         None => builder.with_no_client_auth(),
@@ -197,6 +207,13 @@ fn client_config(alpn: &str, trust: Trust, identity: Option<Identity>) -> Client
     config.alpn_protocols = vec![alpn.into()];
     config.resumption = Resumption::disabled();
     config
+}
+
+fn pinned(
+    builder: ConfigBuilder<ClientConfig, WantsVerifier>,
+    known: KnownKeys,
+) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    builder.dangerous().with_custom_certificate_verifier(Arc::new(PinnedServer(known)))
 }
 
 /// The host of `host:port`.

@@ -12,7 +12,7 @@ use rustls::{
 };
 use webpki::EndEntityCert;
 
-use crate::transport::keys::KeyFingerprint;
+use crate::transport::keys::{KeyFingerprint, KnownKeys};
 
 /// The fingerprint of the key in `certificate`, which nobody has proved to own yet.
 pub(crate) fn fingerprint(certificate: &CertificateDer<'_>) -> Result<KeyFingerprint, Error> {
@@ -33,7 +33,7 @@ pub(crate) fn provider() -> &'static Arc<CryptoProvider> {
 
 /// Believes a server that proves to own one of these keys, whatever its certificate says.
 #[derive(Debug)]
-pub(super) struct PinnedServer(pub(super) Vec<KeyFingerprint>);
+pub(super) struct PinnedServer(pub(super) KnownKeys);
 
 impl ServerCertVerifier for PinnedServer {
     fn verify_server_cert(
@@ -44,7 +44,7 @@ impl ServerCertVerifier for PinnedServer {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match self.0.contains(&fingerprint(end_entity)?) {
+        match self.0.contains(fingerprint(end_entity)?) {
             true => Ok(ServerCertVerified::assertion()),
             false => Err(CertificateError::ApplicationVerificationFailure.into()),
         }

@@ -22,7 +22,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::*;
 use crate::transport::{
-    keys::{CertificateFiles, Certificates, KeyError, KeyFingerprint},
+    keys::{CertificateFiles, Certificates, KeyError, KeyFingerprint, KnownKeys},
     secure::{
         HttpListener,
         verify::{PinnedServer, fingerprint, provider},
@@ -73,6 +73,10 @@ impl Setup {
         (Self { server, certificates, further, own, http, _dir: dir }, pin)
     }
 
+    fn further_pin(&self) -> KeyFingerprint {
+        Identity::load(&self.further.certificate, &self.further.key).unwrap().fingerprint()
+    }
+
     /// Who asks for `name` is shown the certificate with the key `expected`.
     async fn shows(&self, name: &str, way: &str, expected: KeyFingerprint) {
         let connector = SecureConnector::new(self.server.addr, ALPN, expected.into(), None)
@@ -99,6 +103,46 @@ async fn the_name_asked_for_decides_the_certificate() {
             setup.shows(name, way, expected).await;
         }
     }
+}
+
+#[tokio::test]
+async fn who_pins_a_key_asks_for_no_name_and_is_shown_the_own_certificate() {
+    let (setup, _) = Setup::start(SecurePortConfig::default()).await;
+    let names = ["gatehouse", "localhost", "127.0.0.1"];
+    write(&setup.further, &names);
+    setup.certificates.reload().unwrap();
+    for way in ["quic", "tls"] {
+        connect(&setup.server.connector(), setup.server.addr, way).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_announced_can_follow_without_anybody_noticing() {
+    let (setup, _) = Setup::start(SecurePortConfig::default()).await;
+    let (server, dir) = (&setup.server, setup.own.key.parent().unwrap());
+    let now = server.identity.fingerprint();
+    let next = Identity::load_or_create(dir, "next").unwrap();
+    let known = KnownKeys::from(now);
+    let informed = SecureConnector::new(server.addr, ALPN, known.clone().into(), None);
+    let another = SecureConnector::new(server.addr, ALPN, now.into(), None);
+    for way in ["quic", "tls"] {
+        let connection = connect(&informed, server.addr, way).await.unwrap();
+        known.announced(connection.identity.unwrap(), next.fingerprint());
+    }
+    for (from, to) in [("next.key.pem", &setup.own.key), ("next.cert.pem", &setup.own.certificate)]
+    {
+        fs::rename(dir.join(from), to).unwrap();
+    }
+    setup.certificates.set_own(&next);
+    setup.certificates.reload().unwrap();
+    for way in ["tls", "quic"] {
+        let connection = connect(&informed, server.addr, way).await.unwrap();
+        if way == "tls" {
+            assert_eq!(connection.identity, Some(next.fingerprint()));
+        }
+        assert!(connect(&another, server.addr, way).await.is_err(), "{way}: nobody has told them");
+    }
+    setup.shows("play.example", "tls", setup.further_pin()).await;
 }
 
 #[tokio::test]
@@ -161,7 +205,7 @@ fn a_certificate_without_a_name_is_an_error() {
 
 /// A client that resumes sessions.
 fn resuming(server: &Server) -> TlsConnector {
-    let pins = Arc::new(PinnedServer(vec![server.identity.fingerprint()]));
+    let pins = Arc::new(PinnedServer(server.identity.fingerprint().into()));
     let mut config = ClientConfig::builder_with_provider(provider().clone())
         .with_protocol_versions(&[&TLS13])
         .unwrap()

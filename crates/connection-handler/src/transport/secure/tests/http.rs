@@ -40,9 +40,9 @@ impl HttpServer {
             .with_protocol_versions(&[&TLS13])
             .unwrap()
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(PinnedServer(vec![
-                self.identity.fingerprint(),
-            ])))
+            .with_custom_certificate_verifier(Arc::new(PinnedServer(
+                self.identity.fingerprint().into(),
+            )))
             .with_no_client_auth();
         config.alpn_protocols = alpn.iter().map(|alpn| alpn.to_vec()).collect();
         let stream = TcpStream::connect(self.addr).await?;
