@@ -195,7 +195,7 @@ impl<M> Default for Spare<M> {
 
 /// Bytes of large reads that may be between the sockets of one handler and the central actor: what
 /// stays in the cache of a CPU. Small reads are not held up by it.
-const UNDER_WAY: usize = 128 * 1024;
+const UNDER_WAY: usize = 32 * 1024;
 const UNIT: usize = 1024;
 /// A batch of so many bytes of memory is not worth keeping: the allocator is as fast.
 const SMALL_BATCH: usize = 1024;

@@ -24,6 +24,8 @@ pub(crate) struct Case {
     /// Where it belongs on the curve of costs over connections.
     pub(crate) point: Option<usize>,
     wire: &'static str,
+    /// Ours has a limit to how much each may say, as an operator would set it.
+    held: bool,
     work: Work,
 }
 
@@ -110,6 +112,8 @@ pub(crate) fn all(most: usize) -> Vec<Case> {
     cases.push(Case::new(format!("idle, {most} connections"), bytes, work));
     let abuse = |abuse: Abuse| Case::new(abuse.name(), abuse.figures(), Work::Abuse(abuse));
     cases.extend(Abuse::ALL.map(abuse));
+    let held = abuse(Abuse::Flood);
+    cases.push(Case { name: format!("{}, held to a rate", held.name), held: true, ..held });
     cases
 }
 
@@ -120,7 +124,7 @@ fn load_figures(throughput: Target, cpu: Target) -> [Figure; 2] {
 impl Case {
     fn new(name: impl Into<String>, figures: impl Into<Vec<Figure>>, work: Work) -> Self {
         let (name, figures) = (name.into(), figures.into());
-        Self { name, figures, point: None, wire: "derive", work }
+        Self { name, figures, point: None, wire: "derive", held: false, work }
     }
 
     fn echo(clients: usize, window: usize, size: &str, throughput: Target, cpu: Target) -> Self {
@@ -136,7 +140,8 @@ impl Case {
 
     /// The figures of one design: a server, and a load for it.
     pub(crate) fn measure(&self, design: &str, pace: Pace) -> io::Result<Vec<f64>> {
-        let server = &Server::start(design, self.wire)?;
+        let held = self.held && design == "ours";
+        let server = &Server::start(if held { "held" } else { design }, self.wire)?;
         match self.work {
             Work::Echo { clients, window, message } => {
                 let mut load = Load::connect(server.port, clients)?.speak(&message());
