@@ -5,32 +5,26 @@ use std::{collections::HashMap, marker::PhantomData};
 use actix::{Actor, Context, Handler};
 use connection_handler::{
     ConnectionConfig, ConnectionHandler, EncodingClass, IncomingConnectionHandler, Peer,
-    PeerConnected, PeerDisconnected, PeerId, PeerLink, PeerMessages, Rate, RateLimit,
-    transport::Listener,
+    PeerConnected, PeerDisconnected, PeerId, PeerLink, PeerMessages, transport::Listener,
 };
 
 use crate::codec::{Message, Wire};
 
 /// Serves with everything a program would have, but for the limits on how many may come.
 pub(crate) fn start<W: Wire, L: Listener>(listener: L) {
-    start_held::<W, L>(listener, RateLimit::default());
+    start_with::<W, L>(listener, ConnectionConfig::default());
 }
 
-/// The same, where nobody says more than that.
-pub(crate) fn start_held<W: Wire, L: Listener>(listener: L, incoming_rate: RateLimit) {
+/// The same, with `config`.
+pub(crate) fn start_with<W: Wire, L: Listener>(listener: L, config: ConnectionConfig) {
     let config = ConnectionConfig {
         max_connections: usize::MAX,
         max_connections_per_ip: usize::MAX,
-        incoming_rate,
-        ..ConnectionConfig::default()
+        ..config
     };
     let handler = ClientHandler::<W>(PhantomData);
     IncomingConnectionHandler::new(handler, listener, Central::default().start(), config).start();
 }
-
-/// What an operator would set: twice what a client says here that waits for each answer.
-pub(crate) const RATE: RateLimit =
-    RateLimit { messages: Some(Rate { per_second: 5000, burst: 5000 }), bytes: None };
 
 struct Client(PeerLink<Message>);
 

@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use connection_handler::{ConnectionConfig, Rate, RateLimit, capture::Capture};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
     thread::{CpuSet, sched_setaffinity},
@@ -129,11 +131,37 @@ async fn serve_wire<W: Wire>(design: &str, listener: TcpListener) -> io::Result<
             pending().await
         }
         "held" => {
-            central::start_held::<W, _>(listener, central::RATE);
+            central::start_with::<W, _>(listener, held());
+            pending().await
+        }
+        "seen" => {
+            central::start_with::<W, _>(listener, seen()?);
             pending().await
         }
         _ => Err(io::Error::other("no such design")),
     }
+}
+
+/// With a limit an operator would set: twice what a client says here that waits for each answer.
+fn held() -> ConnectionConfig {
+    let messages = Some(Rate { per_second: 5000, burst: 5000 });
+    let incoming_rate = RateLimit { messages, bytes: None };
+    ConnectionConfig { incoming_rate, ..ConnectionConfig::default() }
+}
+
+/// With all that a program has to be looked at: metrics, a log, and a capture that could be started.
+fn seen() -> io::Result<ConnectionConfig> {
+    let recorder = PrometheusBuilder::new().set_buckets(&[1.0, 16.0, 256.0, 4096.0, 65_536.0]);
+    let recorder = recorder.and_then(PrometheusBuilder::install_recorder);
+    let recorder = recorder.map_err(io::Error::other)?;
+    thread::spawn(move || {
+        loop {
+            thread::sleep(Duration::from_secs(1));
+            recorder.run_upkeep();
+        }
+    });
+    tracing_subscriber::fmt().with_writer(io::sink).init();
+    Ok(ConnectionConfig { capture: Some(Capture::default()), ..ConnectionConfig::default() })
 }
 
 /// Ends the process when whoever started it has.
