@@ -67,8 +67,11 @@ fn repeat(suite: &[String], times: u32) -> Result<Outcome> {
     needs_nextest()?;
     let mut tests = cargo();
     tests.args(["nextest", "run", "--all-features", "--fail-fast", "--status-level", "fail"]);
-    tests.args(["--stress-count", &times.to_string()]);
+    tests.args(["--stress-count", &times.to_string(), "--test-threads", AT_ONCE]);
     tests.args(suite.iter().flat_map(|package| ["--package", package]));
     succeeds(&mut tests)?;
     Ok(Outcome::Passed(format!("{times} times without a failure")))
 }
+
+/// Most tests wait most of the time, and those that depend on being alone are to be found.
+const AT_ONCE: &str = "6";

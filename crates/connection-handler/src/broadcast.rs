@@ -102,11 +102,13 @@ impl<M: Clone + Send + 'static> Broadcast<M> {
     where
         P: Peer<Outgoing = M>,
     {
-        let lane = P::lane(&self.message);
-        for peer in peers {
-            peer.link().queue().broadcast(lane, &mut self);
-        }
+        peers.into_iter().for_each(|peer| self.reach(peer));
         self
+    }
+
+    /// Queues the message for one more of them.
+    pub(crate) fn reach<P: Peer<Outgoing = M>>(&mut self, peer: &P) {
+        peer.link().queue().broadcast(P::lane(&self.message), self);
     }
 
     /// Appends what `encoding` makes of the message to `waiting`, or what its like has made of it.

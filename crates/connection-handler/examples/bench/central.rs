@@ -76,11 +76,15 @@ impl Handler<PeerMessages<Client>> for Central {
 
     fn handle(&mut self, batch: PeerMessages<Client>, _: &mut Context<Self>) {
         let Some(client) = self.clients.get(&batch.peer) else { return };
+        let mut to_all = Vec::new();
         for message in batch.messages {
             match message {
-                Message::Broadcast { .. } => Peer::send_to_all(self.clients.values(), message),
+                Message::Broadcast { .. } => to_all.push(message),
                 Message::Login { .. } | Message::Bulk(_) => client.send(message),
             }
+        }
+        if !to_all.is_empty() {
+            Peer::send_each_to_all(self.clients.values(), to_all);
         }
     }
 }

@@ -45,6 +45,21 @@ async fn who_does_not_know_a_message_is_left_out() {
 }
 
 #[actix::test]
+async fn several_messages_reach_everybody_in_order() {
+    let mut test = players([]);
+    let (mut pipes, players) = connect(&mut test, 3).await;
+    players[1].send("before.".into());
+    let said = test.encoded();
+    Peer::send_each_to_all(&players, ["one.", "two.", "three."].map(String::from));
+    assert_eq!(test.encoded() - said, 3, "once each");
+    Peer::send_each_to_all(&players, []);
+    let all = ["one.", "two.", "three."].map(|text| framed(text, ChunkSize::MAX)).concat();
+    hears(&mut pipes[0], &all).await;
+    hears(&mut pipes[1], &[framed("before.", ChunkSize::MAX), all.clone()].concat()).await;
+    hears(&mut pipes[2], &all).await;
+}
+
+#[actix::test]
 async fn chunks_are_cut_as_each_peer_wants_them() {
     let sizes = [3, 4, 5, 65_535].map(|size| ChunkSize::new(size).unwrap());
     for first in 0..sizes.len() {
