@@ -1,23 +1,22 @@
 //! What ranch promises of suspending, waiting and resuming, for every kind of handler.
 
-use std::{future::pending, io, time::Duration};
+use std::time::Duration;
 
 use connection_handler::{
     Activity, ConnectionConfig, DisconnectReason, Drain, HandlerGroup, Peer, Resume, Status,
     StillOpen, Suspend, WaitForConnections,
-    transport::{
-        Connector, Handshake, Listener,
-        memory::{MemoryListener, memory},
-        tcp::TcpConnector,
-    },
+    transport::{Connector, memory::memory, tcp::TcpConnector},
 };
 use tokio::{
-    io::{AsyncReadExt, DuplexStream, ReadHalf, WriteHalf},
+    io::AsyncReadExt,
     net::{TcpListener, TcpStream},
     time::Instant,
 };
 
-use crate::{Events, Incoming, LIMIT, again_after, handler::Client, incoming, outgoing, soon};
+use crate::{
+    Events, Incoming, LIMIT, again_after, handler::Client, incoming, listeners::Hanging, outgoing,
+    soon,
+};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -117,7 +116,7 @@ async fn silent_handshakes_hang_neither_suspending_nor_waiting() {
     let (inner, mut connector) = memory(64);
     let config =
         ConnectionConfig { handshake_timeout: Duration::from_secs(600), ..Default::default() };
-    let (_server, handler) = incoming(Hanging(inner), config);
+    let (_server, handler) = incoming(Hanging::always(inner), config);
     let _silent = [connector.connect().await.unwrap(), connector.connect().await.unwrap()];
     let mut status = handler.send(Status).await.unwrap();
     soon(status.wait_for(|status| status.handshakes == 2)).await.unwrap();
@@ -127,6 +126,19 @@ async fn silent_handshakes_hang_neither_suspending_nor_waiting() {
     soon(handler.send(Suspend)).await.unwrap();
     assert_eq!(status.borrow().handshakes, 0);
     assert_eq!(soon(wait(Duration::ZERO)).await.unwrap(), Ok(0));
+}
+
+#[actix::test]
+async fn draining_drops_handshakes_that_are_not_done() {
+    let (inner, mut connector) = memory(64);
+    let long = Duration::from_secs(600);
+    let config = ConnectionConfig { handshake_timeout: long, ..Default::default() };
+    let (_server, handler) = incoming(Hanging::always(inner), config);
+    let mut socket = connector.connect().await.unwrap();
+    let mut status = handler.send(Status).await.unwrap();
+    soon(status.wait_for(|status| status.handshakes == 1)).await.unwrap();
+    soon(handler.send(Drain { patience: long })).await.unwrap();
+    assert_eq!(soon(socket.read.read(&mut [0])).await.unwrap(), 0);
 }
 
 #[actix::test]
@@ -209,20 +221,4 @@ async fn the_status_says_what_is_open_and_what_the_handler_does() {
     drop(peer);
     crate::until(&mut status, |activity| matches!(activity, Activity::Ended(None))).await;
     soon(draining).await.unwrap().unwrap();
-}
-
-/// Never finishes a handshake.
-struct Hanging(MemoryListener);
-
-impl Listener for Hanging {
-    type Read = ReadHalf<DuplexStream>;
-    type Write = WriteHalf<DuplexStream>;
-
-    async fn accept(&mut self) -> io::Result<Handshake<Self::Read, Self::Write>> {
-        let handshake = self.0.accept().await?;
-        Ok(Handshake::new(handshake.remote_addr, async move {
-            let _connection = handshake.await?;
-            pending().await
-        }))
-    }
 }

@@ -1,33 +1,73 @@
 //! What handlers do when what they live on fails, and when there is too much of everything.
 
-use std::{future::pending, io, time::Duration};
+use std::{io, time::Duration};
 
-use actix::{Actor, ActorContext, Addr, Context, Handler, Message};
+use actix::{Actor, Addr, Context};
 use connection_handler::{
-    Activity, ConnectionConfig, IncomingConnectionHandler, OutgoingConnectionHandler,
-    PeerConnected, PeerDisconnected, PeerMessages, Status, supervise,
+    Activity, ConnectionConfig, Drain, IncomingConnectionHandler, OutgoingConnectionHandler,
+    Status, supervise,
     transport::{
-        Connection, Connector, Handshake, Listener,
-        memory::{MemoryListener, memory},
+        Connector, Listener,
+        memory::memory,
         tcp::{TcpConnector, TcpPort},
     },
 };
 use tokio::{
-    io::{AsyncReadExt, DuplexStream, ReadHalf, WriteHalf},
+    io::AsyncReadExt,
     net::{TcpListener, TcpStream},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use crate::{
     again_after,
     central::Event,
-    handler::{Client, ClientHandler, Server, ServerHandler},
+    handler::{ClientHandler, ServerHandler},
     incoming,
+    listeners::{Failing, Hanging, NotThere},
     log::Log,
+    mortal::{Die, Mortal},
     soon, until,
 };
 
 const LONG: Duration = Duration::from_secs(600);
+
+#[actix::test]
+async fn a_central_actor_that_ends_takes_its_handlers_and_peers_along() {
+    for how in [Die::Stopped, Die::Panicking] {
+        let (central, ended) = supervise(Mortal::default());
+        let (listener, mut connector) = memory(64);
+        let config = ConnectionConfig::default();
+        let handler = IncomingConnectionHandler::new(
+            ClientHandler,
+            listener,
+            central.clone(),
+            config.clone(),
+        )
+        .start();
+        let mut socket = connector.connect().await.unwrap();
+        let mut status = handler.send(Status).await.unwrap();
+        soon(status.wait_for(|status| status.open == 1)).await.unwrap();
+        central.do_send(how);
+        soon(ended).await;
+        assert_eq!(
+            soon(socket.read.read(&mut [0])).await.unwrap(),
+            0,
+            "its peers are disconnected"
+        );
+        soon(gone(&handler)).await;
+
+        let (_listener, connector) = memory(64);
+        let late =
+            OutgoingConnectionHandler::new(ServerHandler, connector, central, config).start();
+        soon(gone(&late)).await;
+    }
+}
+
+#[actix::test]
+async fn a_central_actor_that_lives_is_not_said_to_have_ended() {
+    let (_central, ended) = supervise(Mortal::default());
+    assert!(timeout(Duration::from_millis(50), ended).await.is_err());
+}
 
 #[actix::test]
 async fn an_idle_listener_notices_that_the_central_actor_has_ended() {
@@ -36,7 +76,7 @@ async fn an_idle_listener_notices_that_the_central_actor_has_ended() {
     let config = ConnectionConfig::default();
     let handler =
         IncomingConnectionHandler::new(ClientHandler, listener, central.clone(), config).start();
-    central.do_send(Die);
+    central.do_send(Die::Stopped);
     soon(ended).await;
     soon(gone(&handler)).await;
     assert!(connector.connect().await.is_err(), "the listener is closed");
@@ -47,13 +87,17 @@ async fn handshakes_in_flight_end_with_the_central_actor() {
     let (central, _ended) = supervise(Mortal::default());
     let (inner, mut connector) = memory(64);
     let config = ConnectionConfig { handshake_timeout: LONG, ..Default::default() };
-    let handler =
-        IncomingConnectionHandler::new(ClientHandler, Hanging(inner), central.clone(), config)
-            .start();
+    let handler = IncomingConnectionHandler::new(
+        ClientHandler,
+        Hanging::always(inner),
+        central.clone(),
+        config,
+    )
+    .start();
     let mut socket = connector.connect().await.unwrap();
     let mut status = handler.send(Status).await.unwrap();
     soon(status.wait_for(|status| status.handshakes == 1)).await.unwrap();
-    central.do_send(Die);
+    central.do_send(Die::Stopped);
     assert_eq!(soon(socket.read.read(&mut [0])).await.unwrap(), 0);
     soon(gone(&handler)).await;
 }
@@ -72,7 +116,7 @@ async fn a_connection_we_opened_ends_with_the_central_actor_and_is_not_opened_ag
     let mut socket = soon(listener.accept()).await.unwrap().await.unwrap();
     let mut status = handler.send(Status).await.unwrap();
     soon(status.wait_for(|status| status.open == 1)).await.unwrap();
-    central.do_send(Die);
+    central.do_send(Die::Stopped);
     assert_eq!(soon(socket.read.read(&mut [0])).await.unwrap(), 0);
     soon(gone(&handler)).await;
 }
@@ -93,7 +137,7 @@ async fn an_attempt_to_connect_and_a_pause_end_with_the_central_actor() {
                 until(&mut status, |activity| matches!(activity, Activity::Failing(_))).await;
             }
         }
-        central.do_send(Die);
+        central.do_send(Die::Stopped);
         soon(gone(&handler)).await;
     }
 }
@@ -153,10 +197,34 @@ async fn who_leaves_before_being_accepted_delays_nobody() {
     let log = Log::default();
     let _guard = log.capture();
     let (inner, mut connector) = memory(64);
-    let (mut server, _handler) =
-        incoming(Aborted { inner, left: 1000 }, ConnectionConfig::default());
+    let listener = Failing { inner, left: 1000, error: io::ErrorKind::ConnectionAborted };
+    let (mut server, _handler) = incoming(listener, ConnectionConfig::default());
     let _socket = connector.connect().await.unwrap();
     server.connected().await;
+    assert_eq!(log.lines("trying again").len(), 0);
+}
+
+#[actix::test]
+async fn failing_to_accept_is_said_once_and_tried_again() {
+    let log = Log::default();
+    let _guard = log.capture();
+    let (inner, mut connector) = memory(64);
+    let listener = Failing { inner, left: 3, error: io::ErrorKind::Other };
+    let (mut server, _handler) = incoming(listener, ConnectionConfig::default());
+    let _socket = connector.connect().await.unwrap();
+    server.connected().await;
+    assert_eq!(log.lines("trying again").len(), 1);
+}
+
+#[actix::test]
+async fn a_listener_that_is_closed_is_not_asked_again() {
+    let log = Log::default();
+    let _guard = log.capture();
+    let (listener, connector) = memory(64);
+    drop(connector);
+    let (_server, handler) = incoming(listener, ConnectionConfig::default());
+    soon(handler.send(Drain { patience: LONG })).await.unwrap();
+    assert_eq!(log.lines("the listener is closed").len(), 1);
     assert_eq!(log.lines("trying again").len(), 0);
 }
 
@@ -204,7 +272,7 @@ async fn unfinished_handshakes_are_no_more_than_the_limit() {
         handshake_timeout: Duration::from_millis(50),
         ..Default::default()
     };
-    let (mut server, handler) = incoming(FirstHang { inner, left: 20 }, config);
+    let (mut server, handler) = incoming(Hanging { inner, left: 20 }, config);
     let mut status = handler.send(Status).await.unwrap();
     let mut sockets = Vec::new();
     for _ in 0..23 {
@@ -243,145 +311,4 @@ async fn killer(listener: TcpListener) -> Killer {
 /// What `ss -K` does to it.
 fn kill(socket: &std::net::TcpListener) {
     rustix::net::shutdown(socket, rustix::net::Shutdown::Read).unwrap();
-}
-
-/// A central actor that ends when told.
-#[derive(Default)]
-struct Mortal {
-    clients: Vec<Client>,
-    servers: Vec<Server>,
-}
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Die;
-
-impl Actor for Mortal {
-    type Context = Context<Self>;
-}
-
-impl Handler<Die> for Mortal {
-    type Result = ();
-
-    fn handle(&mut self, _: Die, ctx: &mut Context<Self>) {
-        ctx.stop();
-    }
-}
-
-impl Handler<PeerConnected<Client>> for Mortal {
-    type Result = ();
-
-    fn handle(&mut self, connected: PeerConnected<Client>, _: &mut Context<Self>) {
-        self.clients.push(connected.peer);
-    }
-}
-
-impl Handler<PeerMessages<Client>> for Mortal {
-    type Result = ();
-
-    fn handle(&mut self, _: PeerMessages<Client>, _: &mut Context<Self>) {}
-}
-
-impl Handler<PeerDisconnected<Client>> for Mortal {
-    type Result = ();
-
-    fn handle(&mut self, _: PeerDisconnected<Client>, _: &mut Context<Self>) {}
-}
-
-impl Handler<PeerConnected<Server>> for Mortal {
-    type Result = ();
-
-    fn handle(&mut self, connected: PeerConnected<Server>, _: &mut Context<Self>) {
-        self.servers.push(connected.peer);
-    }
-}
-
-impl Handler<PeerMessages<Server>> for Mortal {
-    type Result = ();
-
-    fn handle(&mut self, _: PeerMessages<Server>, _: &mut Context<Self>) {}
-}
-
-impl Handler<PeerDisconnected<Server>> for Mortal {
-    type Result = ();
-
-    fn handle(&mut self, _: PeerDisconnected<Server>, _: &mut Context<Self>) {}
-}
-
-type PipeRead = ReadHalf<DuplexStream>;
-type PipeWrite = WriteHalf<DuplexStream>;
-
-/// Never finishes a handshake.
-struct Hanging(MemoryListener);
-
-impl Listener for Hanging {
-    type Read = PipeRead;
-    type Write = PipeWrite;
-
-    async fn accept(&mut self) -> io::Result<Handshake<PipeRead, PipeWrite>> {
-        let handshake = self.0.accept().await?;
-        Ok(Handshake::new(handshake.remote_addr, async move {
-            let _connection = handshake.await?;
-            pending().await
-        }))
-    }
-}
-
-/// So many handshakes are never finished, those after them are.
-struct FirstHang {
-    inner: MemoryListener,
-    left: usize,
-}
-
-impl Listener for FirstHang {
-    type Read = PipeRead;
-    type Write = PipeWrite;
-
-    async fn accept(&mut self) -> io::Result<Handshake<PipeRead, PipeWrite>> {
-        let handshake = self.inner.accept().await?;
-        if self.left == 0 {
-            return Ok(handshake);
-        }
-        self.left -= 1;
-        Ok(Handshake::new(handshake.remote_addr, async move {
-            let _connection = handshake.await?;
-            pending().await
-        }))
-    }
-}
-
-/// So many have left before they were accepted.
-struct Aborted {
-    inner: MemoryListener,
-    left: usize,
-}
-
-impl Listener for Aborted {
-    type Read = PipeRead;
-    type Write = PipeWrite;
-
-    async fn accept(&mut self) -> io::Result<Handshake<PipeRead, PipeWrite>> {
-        if self.left > 0 {
-            self.left -= 1;
-            return Err(io::ErrorKind::ConnectionAborted.into());
-        }
-        self.inner.accept().await
-    }
-}
-
-/// Does not answer, or says no.
-struct NotThere {
-    hangs: bool,
-}
-
-impl Connector for NotThere {
-    type Read = PipeRead;
-    type Write = PipeWrite;
-
-    async fn connect(&mut self) -> io::Result<Connection<PipeRead, PipeWrite>> {
-        match self.hangs {
-            true => pending().await,
-            false => Err(io::ErrorKind::ConnectionRefused.into()),
-        }
-    }
 }

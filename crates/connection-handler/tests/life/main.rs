@@ -3,6 +3,8 @@
 mod connecting;
 mod draining;
 mod failing;
+mod listeners;
+mod mortal;
 
 #[path = "../echo/central.rs"]
 #[allow(dead_code, reason = "shared with a test that needs more of it")]
