@@ -3,11 +3,13 @@
 mod file;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
 };
 
+use protocol::Text;
 use serde::{Deserialize, Serialize};
 
 pub use self::file::{ConfigError, to_json, to_toml};
@@ -36,7 +38,7 @@ pub struct ServerConfig {
     /// Which game it runs.
     pub game: GameKind,
     /// What players see in the list. None: the name.
-    pub title: Option<protocol::Text<64>>,
+    pub title: Option<Text<64>>,
     /// The address on which the game listens.
     pub bind: IpAddr,
     /// The port on which the game listens. 0: chosen once and kept.
@@ -55,12 +57,24 @@ pub struct ServerConfig {
     /// For Teeworlds only.
     #[serde(default)]
     pub teeworlds: TeeworldsConfig,
+    /// For games with a game controller in them only.
+    #[serde(default)]
+    pub controller: ControllerConfig,
 }
 
 impl ServerConfig {
     /// What players see in the list.
     pub fn title(&self) -> &str {
         self.title.as_ref().map_or(self.name.as_str(), |title| title.as_str())
+    }
+
+    /// Which game it is, as players see it in the list.
+    pub fn game_name(&self) -> Text<32> {
+        match self.game {
+            GameKind::Openttd => Text::lossy("openttd"),
+            GameKind::Teeworlds => Text::lossy("teeworlds"),
+            GameKind::Controller => self.controller.game.clone(),
+        }
     }
 
     /// Whether the game goes on with its world when it is started again.
@@ -86,31 +100,47 @@ pub enum GameKind {
     Openttd,
     /// Teeworlds 0.7, as Debian packages it.
     Teeworlds,
+    /// Any game with a game controller in it.
+    Controller,
+}
+
+/// Where a game is when Debian has installed it.
+#[derive(Clone, Copy, Debug)]
+pub struct Installed {
+    /// Its program.
+    pub program: &'static Path,
+    /// What to install.
+    pub packages: &'static str,
 }
 
 impl GameKind {
-    /// Its name in the list of servers.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Openttd => "openttd",
-            Self::Teeworlds => "teeworlds",
-        }
+    /// Where it is, if the operator names no other program. None: the operator has to.
+    pub fn installed(self) -> Option<Installed> {
+        let (program, packages) = match self {
+            Self::Openttd => (crate::keeper::openttd::PROGRAM, "openttd openttd-opengfx"),
+            Self::Teeworlds => (crate::keeper::teeworlds::PROGRAM, "teeworlds-server"),
+            Self::Controller => return None,
+        };
+        Some(Installed { program: Path::new(program), packages })
     }
+}
 
-    /// Its program, if the operator names no other.
-    pub fn program(self) -> &'static Path {
-        match self {
-            Self::Openttd => Path::new(crate::keeper::openttd::PROGRAM),
-            Self::Teeworlds => Path::new(crate::keeper::teeworlds::PROGRAM),
-        }
-    }
+/// What is said of a game with a game controller in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ControllerConfig {
+    /// Which game it is, as players see it in the list.
+    pub game: Text<32>,
+    /// Arguments of its program.
+    pub arguments: Vec<String>,
+    /// Variables of its environment.
+    pub environment: BTreeMap<String, String>,
+}
 
-    /// What to install on Debian.
-    pub fn debian_packages(self) -> &'static str {
-        match self {
-            Self::Openttd => "openttd openttd-opengfx",
-            Self::Teeworlds => "teeworlds-server",
-        }
+impl Default for ControllerConfig {
+    fn default() -> Self {
+        let game = Text::lossy("controller");
+        Self { game, arguments: Vec::new(), environment: BTreeMap::new() }
     }
 }
 

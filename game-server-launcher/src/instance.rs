@@ -7,6 +7,7 @@
 //! keeper.sock    where the keeper listens
 //! keeper.log     what the keeper says
 //! game.log       what the game says, and game.log.1 …: what it said before
+//! context        what a game has to say to the process that goes on after it
 //! game/          the game's own files; its home
 //! ```
 
@@ -87,6 +88,11 @@ impl InstanceDir {
 
     pub(crate) fn game_dir(&self) -> PathBuf {
         self.0.join("game")
+    }
+
+    /// What the game has to say to whichever of its processes goes on.
+    pub(crate) fn context(&self) -> PathBuf {
+        self.0.join("context")
     }
 
     pub(crate) fn keeper_log(&self) -> PathBuf {

@@ -84,6 +84,11 @@ impl Listing {
         self.state
     }
 
+    /// What else is known, by its key.
+    pub(crate) fn detail_keys(&self) -> Vec<Text<32>> {
+        self.details.keys().cloned().collect()
+    }
+
     /// Names of who is in.
     pub(crate) fn player_names(&self) -> impl Iterator<Item = &str> {
         self.players.values().map(Text::as_str)

@@ -1,7 +1,7 @@
 //! The configuration file: TOML, where unknown keys are errors.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     fs, io,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
@@ -13,8 +13,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    GameKind, GameType, Landscape, Limits, MapName, OpenttdConfig, ServerConfig, ServerName,
-    TeeworldsConfig,
+    ControllerConfig, GameKind, GameType, Landscape, Limits, MapName, OpenttdConfig, ServerConfig,
+    ServerName, TeeworldsConfig,
 };
 
 /// Why a configuration cannot be used.
@@ -165,6 +165,8 @@ struct Server {
     openttd: OpenttdTable,
     #[serde(default)]
     teeworlds: TeeworldsTable,
+    #[serde(default)]
+    controller: ControllerTable,
 }
 
 #[derive(Default, Deserialize)]
@@ -184,6 +186,14 @@ struct TeeworldsTable {
     maps: Option<Vec<MapName>>,
     score_limit: Option<u16>,
     time_limit: Option<u16>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ControllerTable {
+    game: Option<Text<32>>,
+    arguments: Option<Vec<String>>,
+    environment: Option<BTreeMap<String, String>>,
 }
 
 /// All in seconds, unless the name says otherwise.
@@ -212,6 +222,9 @@ impl Server {
         if self.program.as_ref().is_some_and(|program| !program.is_absolute()) {
             return Err("program is not an absolute path".to_owned());
         }
+        if self.game.installed().is_none() && self.program.is_none() {
+            return Err("program is not set: which game is it?".to_owned());
+        }
         Ok(ServerConfig {
             name: self.name,
             game: self.game,
@@ -224,6 +237,7 @@ impl Server {
             limits: self.limits.check()?,
             openttd: self.openttd.check()?,
             teeworlds: self.teeworlds.check(self.game, max_players)?,
+            controller: self.controller.check()?,
         })
     }
 }
@@ -243,6 +257,26 @@ impl OpenttdTable {
             starting_year: self.starting_year,
             keep_world: self.keep_world.unwrap_or(default.keep_world),
         })
+    }
+}
+
+impl ControllerTable {
+    fn check(self) -> Result<ControllerConfig, String> {
+        let default = ControllerConfig::default();
+        let arguments = self.arguments.unwrap_or(default.arguments);
+        if arguments.iter().any(|argument| argument.contains('\0')) {
+            return Err("an argument has a zero byte in it".to_owned());
+        }
+        let environment = self.environment.unwrap_or(default.environment);
+        for (name, value) in &environment {
+            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+                return Err(format!("{name:?} can be no variable of an environment"));
+            }
+            if name.starts_with("GATEHOUSE_") {
+                return Err(format!("{name} is the keeper's to set"));
+            }
+        }
+        Ok(ControllerConfig { game: self.game.unwrap_or(default.game), arguments, environment })
     }
 }
 
@@ -339,6 +373,29 @@ mod tests {
         }
         let crowded = text.replace("game =", "max_players = 65\ngame =");
         assert!(parse(&crowded).unwrap_err().message.contains("max_players is 65"));
+    }
+
+    #[test]
+    fn a_game_with_a_controller_in_it_is_any_program() {
+        let text = "[[server]]\nname = \"one\"\ngame = \"controller\"\n";
+        assert!(parse(text).unwrap_err().message.contains("program is not set"));
+        let text = format!("{text}program = \"/usr/bin/arena\"\n");
+        assert_eq!(parse(&text).unwrap()[0].game_name().as_str(), "controller");
+        let table = "[server.controller]\ngame = \"arena\"\narguments = [\"--bots\", \"2\"]\n";
+        let server =
+            parse(&format!("{text}{table}environment = {{ MAPS = \"a b\" }}")).unwrap().remove(0);
+        assert_eq!(server.game_name().as_str(), "arena");
+        assert_eq!(server.controller.arguments, ["--bots", "2"]);
+        assert_eq!(server.controller.environment["MAPS"], "a b");
+        for (wrong, message) in [
+            ("environment = { GATEHOUSE_TOKEN = \"x\" }", "is the keeper's to set"),
+            ("environment = { \"a=b\" = \"x\" }", "can be no variable"),
+            ("arguments = [\"a\\u0000\"]", "zero byte"),
+            ("argument = []", "did you mean `arguments`?"),
+        ] {
+            let problem = parse(&format!("{text}[server.controller]\n{wrong}")).unwrap_err();
+            assert!(problem.message.contains(message), "{wrong}: {problem:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What every game tells its keeper, whatever it speaks itself.
 
-use protocol::{JoinSecret, ServerChange, Text};
+use protocol::{Admission, Blob, JoinSecret, MAX_CONTEXT, RequestId, ServerChange, Text};
 
 /// Something a game has said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,4 +20,13 @@ pub(crate) enum GameEvent {
     },
     /// It takes this join secret now, and no other.
     SecretSet(JoinSecret),
+    /// Whether a player who wanted to come in may. Of games that know each player's secret.
+    Admitted {
+        /// Who asked.
+        request: RequestId,
+        /// The answer.
+        admission: Admission,
+    },
+    /// The game has this to say to whichever of its processes goes on after it.
+    Context(Blob<MAX_CONTEXT>),
 }

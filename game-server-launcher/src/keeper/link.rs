@@ -1,6 +1,10 @@
 //! The way from a keeper to its game, whichever game that is.
 
-use std::{net::SocketAddr, time::Instant};
+use std::{
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use actix::{Actor, Addr};
 use connection_handler::{
@@ -10,12 +14,14 @@ use connection_handler::{
 use protocol::{GamePlayerId, JoinSecret};
 
 use super::{
+    controller::ControllerLink,
     game::GameEvent,
     handlers::{openttd::Openttd, teeworlds::Teeworlds},
     process::StartId,
     server::Keeper,
+    start::Access,
 };
-use crate::{config::GameKind, patient::Patient};
+use crate::patient::Patient;
 
 /// A game that can be talked to: what a folder of `handlers` is about.
 pub(crate) trait Language: Sized + 'static {
@@ -122,27 +128,41 @@ pub(crate) trait Controls {
 pub(crate) enum AnyLink {
     Openttd(Link<Openttd>),
     Teeworlds(Link<Teeworlds>),
+    Controller(Box<ControllerLink>),
 }
 
 impl AnyLink {
-    /// Connects to the game of `start`, as soon as it listens at `addr`.
+    /// Connects to the game of `start`, as soon as it listens, or lets it connect. What it is told to
+    /// stop it has `stop_within` for.
+    ///
+    /// # Errors
+    ///
+    /// When the runtime does not take the socket it would connect to.
     pub(crate) fn open(
-        kind: GameKind,
+        access: Access,
         start: StartId,
-        addr: SocketAddr,
-        password: String,
+        stop_within: Duration,
         keeper: &Addr<Keeper>,
-    ) -> Self {
-        match kind {
-            GameKind::Openttd => Self::Openttd(Link::open(start, addr, password, keeper)),
-            GameKind::Teeworlds => Self::Teeworlds(Link::open(start, addr, password, keeper)),
-        }
+    ) -> io::Result<Self> {
+        Ok(match access {
+            Access::Openttd { admin, password } => {
+                Self::Openttd(Link::open(start, admin, password, keeper))
+            }
+            Access::Teeworlds { console, password } => {
+                Self::Teeworlds(Link::open(start, console, password, keeper))
+            }
+            Access::Controller(access) => {
+                let link = ControllerLink::open(start, access, stop_within, keeper)?;
+                Self::Controller(Box::new(link))
+            }
+        })
     }
 
     pub(crate) fn controls(&mut self) -> &mut dyn Controls {
         match self {
             Self::Openttd(link) => link,
             Self::Teeworlds(link) => link,
+            Self::Controller(link) => &mut **link,
         }
     }
 }
@@ -239,7 +259,7 @@ impl<L: Language> Controls for Link<L> {
     }
 
     fn close(&self) {
-        self.connector.do_send(Drain { patience: std::time::Duration::ZERO });
+        self.connector.do_send(Drain { patience: Duration::ZERO });
     }
 }
 
@@ -293,4 +313,4 @@ macro_rules! hears {
 }
 pub(crate) use hears;
 
-const RECONNECT_AFTER: std::time::Duration = std::time::Duration::from_millis(50);
+const RECONNECT_AFTER: Duration = Duration::from_millis(50);

@@ -7,6 +7,7 @@
 //! no game ever runs without one; the launcher then starts both again.
 
 mod admissions;
+mod controller;
 mod game;
 mod handlers;
 pub(crate) mod life;

@@ -29,6 +29,8 @@ pub(crate) struct StartId(pub(crate) u64);
 pub(crate) struct Program {
     pub(crate) path: PathBuf,
     pub(crate) arguments: Vec<OsString>,
+    /// What its environment says beside what every game is told.
+    pub(crate) environment: Vec<(String, String)>,
     /// Where it runs, and what it takes for its home.
     pub(crate) dir: PathBuf,
 }
@@ -70,6 +72,7 @@ impl Process {
             .env("HOME", &program.dir)
             .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/games")
             .env("LANG", "C.UTF-8")
+            .envs(program.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(&program.dir)
             .stdin(Stdio::null())
             .stdout(output_writer.try_clone()?)

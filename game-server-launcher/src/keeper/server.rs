@@ -12,8 +12,8 @@ use std::{
 use actix::{AsyncContext, Context};
 use connection_handler::{Peer, PeerId};
 use protocol::{
-    BootId, ExitCause, Exited, FromKeeper, GamePlayerId, Goodbye, KeeperChange, KeeperChanges,
-    List, ServerChange, ServerProperty, ServerState, Text,
+    Admission, Blob, BootId, ExitCause, Exited, FromKeeper, GamePlayerId, Goodbye, KeeperChange,
+    KeeperChanges, List, MAX_CONTEXT, RequestId, ServerChange, ServerProperty, ServerState, Text,
 };
 use rustix::process::Signal;
 use tokio::sync::oneshot;
@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 pub(crate) use self::messages::{GameEnded, NotLoaded, Stop};
 use super::{
     admissions::{self, Admissions},
+    controller::ControllerLink,
     game::GameEvent,
     handlers::launcher::{Launcher, LauncherState},
     life::{self, Life, Means},
@@ -29,7 +30,7 @@ use super::{
     process::{Ended, Process, StartId},
     start::{self, Prepared},
 };
-use crate::{config::ServerConfig, instance::InstanceDir, listing::Listing, secrets};
+use crate::{atomic_file, config::ServerConfig, instance::InstanceDir, listing::Listing, secrets};
 
 /// The central actor of a keeper.
 pub(crate) struct Keeper {
@@ -148,12 +149,76 @@ impl Keeper {
             GameEvent::Ready => {
                 self.world_is_good();
                 self.live(life::Event::Ready, now, ctx);
-                self.admit(admissions::Event::GameReady, now);
+                if self.controller().is_none() {
+                    self.admit(admissions::Event::GameReady, now);
+                }
             }
             GameEvent::Alive => self.live(life::Event::Alive, now, ctx),
             GameEvent::Change(change) => self.change(change),
             GameEvent::Said { name, text } => self.tell_launcher(FromKeeper::Said { name, text }),
             GameEvent::SecretSet(secret) => self.admit(admissions::Event::Confirmed(secret), now),
+            GameEvent::Admitted { request, admission } => {
+                self.tell_launcher(FromKeeper::Admitted { request, admission });
+            }
+            GameEvent::Context(context) => self.keep_context(context),
+        }
+    }
+
+    /// A player wants to come in.
+    pub(crate) fn expect(&mut self, request: RequestId, player: Text<64>, now: Instant) {
+        let full = self.is_full();
+        match self.controller() {
+            Some(link) => {
+                let admission = Admission::Full;
+                let answer = match full {
+                    true => Some(GameEvent::Admitted { request, admission }),
+                    false => link.expect(request, player, secrets::join_secret(), now),
+                };
+                self.answered(answer);
+            }
+            None => self.admit(admissions::Event::Admit { request, player, full }, now),
+        }
+    }
+
+    /// A player does not want to come in any more.
+    pub(crate) fn dismiss(&mut self, player: Text<64>, now: Instant) {
+        match self.controller() {
+            Some(link) => {
+                let answers = link.dismiss(player);
+                self.answered(answers);
+            }
+            None => self.admit(admissions::Event::Dismiss { player }, now),
+        }
+    }
+
+    /// Tells the launcher who may come in.
+    fn answered(&self, events: impl IntoIterator<Item = GameEvent>) {
+        for event in events {
+            if let GameEvent::Admitted { request, admission } = event {
+                self.tell_launcher(FromKeeper::Admitted { request, admission });
+            }
+        }
+    }
+
+    /// Keeps what the game has to say to its successor. One that is not written in time costs the
+    /// place in the rotation, no more.
+    fn keep_context(&self, context: Blob<MAX_CONTEXT>) {
+        let path = self.dir.context();
+        actix::spawn(async move {
+            let write = move || atomic_file::write(&path, &context);
+            match tokio::task::spawn_blocking(write).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the context of the game is not kept"),
+                Err(error) => tracing::warn!(%error, "the context of the game is not kept"),
+            }
+        });
+    }
+
+    /// The link to the game, if it is one that connects to us.
+    pub(crate) fn controller(&mut self) -> Option<&mut ControllerLink> {
+        match self.game.as_mut()?.link.as_mut()? {
+            AnyLink::Controller(link) => Some(link),
+            AnyLink::Openttd(_) | AnyLink::Teeworlds(_) => None,
         }
     }
 
@@ -259,7 +324,7 @@ impl Keeper {
     }
 
     fn started(&mut self, prepared: Prepared, process: Process, ctx: &mut Context<Self>) {
-        let Prepared { server, port, admin, admin_password, save, .. } = prepared;
+        let Prepared { server, port, access, save, .. } = prepared;
         let world = save.as_ref().map_or_else(|| "a new one".to_owned(), Save::name);
         tracing::info!(pid = process.pid(), port, world, "the game is started");
         self.max_players = server.max_players.into();
@@ -269,9 +334,13 @@ impl Keeper {
         let max_players = ServerProperty::MaxPlayers(server.max_players);
         self.change(ServerChange::Property(max_players));
         if let Some(game) = &mut self.game {
-            let (kind, keeper) = (server.game, ctx.address());
+            let (stop_within, keeper) = (server.limits.stop_within, ctx.address());
             game.process = Some(process);
-            game.link = Some(AnyLink::open(kind, game.start, admin, admin_password, &keeper));
+            match AnyLink::open(access, game.start, stop_within, &keeper) {
+                Ok(link) => game.link = Some(link),
+                // It is not ready in time, then, and started again.
+                Err(error) => tracing::error!(%error, "the game cannot be talked to"),
+            }
             game.save = save;
             game.keep_world = server.keeps_world();
         }
@@ -292,10 +361,18 @@ impl Keeper {
                 self.saves.failed(save);
             }
             if let Some(mut link) = game.link {
+                if let AnyLink::Controller(link) = &mut link {
+                    let answers = link.ended();
+                    self.answered(answers);
+                }
                 link.controls().close();
             }
         }
         self.change(ServerChange::AllPlayersLeft);
+        for key in self.listing.detail_keys() {
+            let value = Text::default();
+            self.change(ServerChange::Property(ServerProperty::Detail { key, value }));
+        }
         self.game_process(None);
         let last_lines = List::first_of(last_lines);
         self.tell_launcher(FromKeeper::Exited(Exited { cause: cause.clone(), last_lines }));

@@ -1,7 +1,8 @@
 //! Starting the game: files and ports first, which may block, then the process.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -10,6 +11,7 @@ use anyhow::{Context as _, bail};
 use tokio::sync::oneshot;
 
 use super::{
+    controller,
     log::GameLog,
     openttd::{self, NOT_LOADED, Save, Saves},
     process::{Process, Program, Running, StartId},
@@ -29,12 +31,22 @@ pub(crate) struct Prepared {
     pub(crate) server: ServerConfig,
     /// Where players reach the game.
     pub(crate) port: u16,
-    /// Where the keeper does.
-    pub(crate) admin: SocketAddr,
-    pub(crate) admin_password: String,
+    /// How the keeper does.
+    pub(crate) access: Access,
     /// The world it goes on with.
     pub(crate) save: Option<Save>,
     program: Program,
+}
+
+/// How a keeper and its game talk to each other.
+#[derive(Debug)]
+pub(crate) enum Access {
+    /// Through its admin port.
+    Openttd { admin: SocketAddr, password: String },
+    /// Through its external console.
+    Teeworlds { console: SocketAddr, password: String },
+    /// The game connects to the keeper.
+    Controller(controller::Access),
 }
 
 /// A start was tried.
@@ -105,52 +117,66 @@ fn prepare(dir: &InstanceDir, saves: &Saves) -> anyhow::Result<Prepared> {
     port::is_free(game).with_context(|| format!("cannot use port {port}"))?;
     let game_dir = dir.game_dir();
     atomic_file::create_dir(&game_dir)?;
-    let admin_ip = match server.game {
-        // It listens for its admin port where it listens for players.
-        GameKind::Openttd => server.local_ip(),
-        GameKind::Teeworlds => Ipv4Addr::LOCALHOST.into(),
-    };
-    let admin = SocketAddr::new(admin_ip, port::free_port(admin_ip)?);
-    let admin_password = secrets::alphanumeric(PASSWORD_LENGTH);
     let save = if server.keeps_world() {
         saves.newest(&game_dir).context("cannot look for saves")?
     } else {
         None
     };
+    let password = secrets::alphanumeric(PASSWORD_LENGTH);
     let first_secret = secrets::alphanumeric(PASSWORD_LENGTH);
-    let program = match server.game {
-        GameKind::Openttd => openttd::StartFiles {
-            server: &server,
-            dir: &game_dir,
-            game,
-            admin_port: admin.port(),
-            admin_password: &admin_password,
-            first_secret: &first_secret,
-            save: save.as_ref().map(Save::path),
+    let written = match server.game {
+        GameKind::Openttd => {
+            // It listens for its admin port where it listens for players.
+            let admin = free_at(server.local_ip())?;
+            let files = openttd::StartFiles {
+                server: &server,
+                dir: &game_dir,
+                game,
+                admin_port: admin.port(),
+                admin_password: &password,
+                first_secret: &first_secret,
+                save: save.as_ref().map(Save::path),
+            };
+            files.write().map(|program| (program, Access::Openttd { admin, password }))
         }
-        .write(),
-        GameKind::Teeworlds => teeworlds::StartFiles {
-            server: &server,
-            dir: &game_dir,
-            game,
-            console: admin,
-            console_password: &admin_password,
-            first_secret: &first_secret,
+        GameKind::Teeworlds => {
+            let console = free_at(Ipv4Addr::LOCALHOST.into())?;
+            let files = teeworlds::StartFiles {
+                server: &server,
+                dir: &game_dir,
+                game,
+                console,
+                console_password: &password,
+                first_secret: &first_secret,
+            };
+            files.write().map(|program| (program, Access::Teeworlds { console, password }))
         }
-        .write(),
+        GameKind::Controller => {
+            let prepared = controller::prepare(&server, &game_dir, port, &dir.context());
+            prepared.map(|(program, access)| (program, Access::Controller(access)))
+        }
     };
-    let program = program.context("cannot write the game's configuration")?;
-    Ok(Prepared { server, port, admin, admin_password, save, program })
+    let (program, access) = written.context("cannot prepare the game's configuration")?;
+    Ok(Prepared { server, port, access, save, program })
+}
+
+fn free_at(ip: IpAddr) -> io::Result<SocketAddr> {
+    Ok(SocketAddr::new(ip, port::free_port(ip)?))
 }
 
 /// A program that is missing is said so in words that help.
 pub(crate) fn check_program(server: &ServerConfig) -> anyhow::Result<()> {
-    let program = server.program.as_deref().unwrap_or_else(|| server.game.program());
-    if !program.is_file() {
-        let packages = server.game.debian_packages();
-        bail!("{} is missing: apt install {packages}", program.display());
+    let installed = server.game.installed();
+    let program = server.program.as_deref();
+    let program = program.or_else(|| installed.map(|installed| installed.program));
+    let program = program.context("program is not set")?;
+    match installed {
+        _ if program.is_file() => Ok(()),
+        Some(installed) => {
+            bail!("{} is missing: apt install {}", program.display(), installed.packages)
+        }
+        None => bail!("{} is missing", program.display()),
     }
-    Ok(())
 }
 
 /// The configured port, or the one that was chosen once.

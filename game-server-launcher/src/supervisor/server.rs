@@ -64,7 +64,7 @@ impl Server {
         let mut listing = Listing::default();
         for property in [
             ServerProperty::Title(Text::lossy(config.title())),
-            ServerProperty::Game(Text::lossy(config.game.as_str())),
+            ServerProperty::Game(config.game_name()),
             ServerProperty::State(ServerState::Starting),
             ServerProperty::MaxPlayers(config.max_players),
         ] {

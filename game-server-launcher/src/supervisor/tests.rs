@@ -75,6 +75,7 @@ fn config(name: &str) -> ServerConfig {
         limits: Limits::default(),
         openttd: crate::config::OpenttdConfig::default(),
         teeworlds: crate::config::TeeworldsConfig::default(),
+        controller: crate::config::ControllerConfig::default(),
     }
 }
 

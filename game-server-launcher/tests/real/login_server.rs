@@ -278,6 +278,9 @@ impl Server {
                 }
                 ServerProperty::Map(map) => self.map = map.into(),
                 ServerProperty::MaxPlayers(max) => self.max_players = max,
+                ServerProperty::Detail { key, value } if value.is_empty() => {
+                    self.details.remove(key.as_str());
+                }
                 ServerProperty::Detail { key, value } => {
                     self.details.insert(key.into(), value.into());
                 }

@@ -1,10 +1,12 @@
 //! The launcher as a process, with real games, real clients, and a login server played by the test.
 
+mod arena;
 mod game_client;
 mod launcher;
 mod login_server;
 mod stories {
     mod configuration;
+    mod controller;
     mod enrolment;
     mod players;
     mod shim;

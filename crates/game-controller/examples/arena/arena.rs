@@ -139,8 +139,8 @@ impl Arena {
             return self.guests.send_away(guest);
         };
         println!("arena: {account} plays as {name}");
+        self.enters(guest, name.to_owned(), Some(account.clone()));
         self.controller.ask_player_data(&account, "loadout");
-        self.enters(guest, name.to_owned(), Some(account));
         let team = self.players[&guest].team;
         self.guests.tell(guest, &format!("welcome {guest} {}", TEAMS[usize::from(team)]));
         self.guests.tell(guest, &format!("map {}", self.map));

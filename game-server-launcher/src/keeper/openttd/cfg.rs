@@ -47,6 +47,7 @@ impl StartFiles<'_> {
         Ok(Program {
             path: self.server.program.clone().unwrap_or_else(|| PathBuf::from(PROGRAM)),
             arguments: self.arguments(&file),
+            environment: Vec::new(),
             dir: self.dir.to_owned(),
         })
     }

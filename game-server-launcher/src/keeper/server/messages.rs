@@ -37,6 +37,10 @@ impl Handler<Tick> for Keeper {
         let now = Instant::now();
         self.live(life::Event::Tick, now, ctx);
         self.admit(admissions::Event::Tick, now);
+        let events = self.controller().map(|link| link.tick(now));
+        for event in events.into_iter().flatten() {
+            self.game_said(event, now, ctx);
+        }
         self.ping_game(now);
         self.flush();
     }

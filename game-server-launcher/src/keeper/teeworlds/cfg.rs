@@ -42,6 +42,7 @@ impl StartFiles<'_> {
             path: self.server.program.clone().unwrap_or_else(|| PathBuf::from(PROGRAM)),
             // An absolute path is refused, with a line in the log, and the defaults are taken.
             arguments: ["-f", FILE].map(Into::into).into(),
+            environment: Vec::new(),
             dir: self.dir.to_owned(),
         })
     }

@@ -11,7 +11,7 @@ use super::{
     protocol::{FromLauncher, ToLauncher},
 };
 use crate::{
-    keeper::{admissions, life, server::Keeper},
+    keeper::{life, server::Keeper},
     unix_now,
 };
 
@@ -60,13 +60,12 @@ impl Keeper {
             }
             FromLauncher::Admit { request, player } => {
                 if self.may_command(peer) {
-                    let full = self.is_full();
-                    self.admit(admissions::Event::Admit { request, player, full }, now);
+                    self.expect(request, player, now);
                 }
             }
             FromLauncher::Dismiss { player } => {
                 if self.may_command(peer) {
-                    self.admit(admissions::Event::Dismiss { player }, now);
+                    self.dismiss(player, now);
                 }
             }
             FromLauncher::Say { speaker, text } => {

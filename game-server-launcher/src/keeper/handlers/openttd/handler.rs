@@ -29,7 +29,7 @@ impl Language for Openttd {
     fn of(link: &mut AnyLink) -> Option<&mut Link<Self>> {
         match link {
             AnyLink::Openttd(link) => Some(link),
-            AnyLink::Teeworlds(_) => None,
+            AnyLink::Teeworlds(_) | AnyLink::Controller(_) => None,
         }
     }
 }

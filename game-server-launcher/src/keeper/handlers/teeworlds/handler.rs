@@ -29,7 +29,7 @@ impl Language for Teeworlds {
     fn of(link: &mut AnyLink) -> Option<&mut Link<Self>> {
         match link {
             AnyLink::Teeworlds(link) => Some(link),
-            AnyLink::Openttd(_) => None,
+            AnyLink::Openttd(_) | AnyLink::Controller(_) => None,
         }
     }
 }
