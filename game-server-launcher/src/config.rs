@@ -135,12 +135,15 @@ pub struct ControllerConfig {
     pub arguments: Vec<String>,
     /// Variables of its environment.
     pub environment: BTreeMap<String, String>,
+    /// The port of every second process: then another one goes on after each match, which is started
+    /// while the players vote. 0: chosen once and kept. None: the same one goes on.
+    pub second_port: Option<u16>,
 }
 
 impl Default for ControllerConfig {
     fn default() -> Self {
         let game = Text::lossy("controller");
-        Self { game, arguments: Vec::new(), environment: BTreeMap::new() }
+        Self { game, arguments: Vec::new(), environment: BTreeMap::new(), second_port: None }
     }
 }
 

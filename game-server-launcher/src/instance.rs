@@ -34,6 +34,9 @@ pub(crate) struct Instance {
     pub(crate) id: ServerId,
     /// The port that was chosen for a server whose configuration names none.
     pub(crate) chosen_port: Option<u16>,
+    /// The same, for every second process.
+    #[serde(default)]
+    pub(crate) chosen_second_port: Option<u16>,
     /// Where the game listens now, or did last.
     pub(crate) port: Option<u16>,
     /// The process of the keeper that runs, or ran last.
@@ -116,8 +119,14 @@ impl InstanceDir {
             return Ok(instance);
         }
         let id = ServerId(secrets::random_u64());
-        let instance =
-            Instance { id, chosen_port: None, port: None, keeper_pid: None, game_pid: None };
+        let instance = Instance {
+            id,
+            chosen_port: None,
+            chosen_second_port: None,
+            port: None,
+            keeper_pid: None,
+            game_pid: None,
+        };
         self.store(&instance)?;
         Ok(instance)
     }

@@ -141,6 +141,16 @@ pub enum ToGameController {
         #[serde(with = "decimal")]
         nonce: u64,
     },
+    /// Another process goes on with the next match. Tell this player, who is in, how to get there.
+    /// `Stop` follows.
+    GoOn {
+        /// The player's account.
+        account: Text<64>,
+        /// The port of the other process, at the same addresses.
+        port: u16,
+        /// What the player shows there.
+        secret: JoinSecret,
+    },
 }
 
 /// What a start of a game server is to be.

@@ -75,7 +75,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects, in at most some seconds.
+    /// Connects, in at most some seconds, and waits until the keeper wants the game to begin.
     pub(crate) fn open(
         environment: &Environment,
         program: &str,
@@ -107,6 +107,7 @@ impl Connection {
             other => return Err(out_of_turn(other)),
         }
         self.say(&FromGameController::Prove { token: environment.token.clone() })?;
+        self.stream.set_read_timeout(Some(STARTED_WITHIN))?;
         match self.reader.next()? {
             ToGameController::Start(start) => Ok(start),
             other => Err(out_of_turn(other)),
@@ -181,9 +182,12 @@ fn progress(bytes: &[u8]) -> Result<Progress<ToGameController>, Lost> {
 
 const READ_SIZE: usize = 8 * 1024;
 
-/// To connect, and for each answer before `Start`. A keeper that hangs longer is none for us: it is
+/// To connect, and for the welcome. A keeper that hangs longer is none for us: it is
 /// replaced, and we with it.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// The longest vote, and some more.
+const STARTED_WITHIN: Duration = Duration::from_secs(330);
 
 /// Then the connection is made again.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);

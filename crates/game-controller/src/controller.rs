@@ -65,6 +65,16 @@ pub enum Event {
         /// The answer.
         answer: PlayerDataAnswer,
     },
+    /// Another process goes on with the next match: tell the player of this account how to get
+    /// there. [`Stop`](Self::Stop) follows.
+    GoOn {
+        /// Whose player.
+        account: Account,
+        /// The port of the other process, at the same address.
+        port: u16,
+        /// What the player shows there.
+        secret: String,
+    },
     /// Tell the players, keep what is to be kept, and end with exit code 0.
     Stop {
         /// After so long comes SIGTERM.
@@ -98,7 +108,8 @@ impl GameController {
     /// Connects to the keeper that has started this process. `program` is the name and version of
     /// the game, for logs.
     ///
-    /// Waits for the keeper, for some seconds at most. It is there before the game is.
+    /// Waits for the keeper, which is there before the game is; and, where this process is to go on
+    /// after another, until the vote for its map is over. So load first what takes long.
     ///
     /// # Errors
     ///
@@ -303,6 +314,10 @@ impl GameController {
             }
             ToGameController::PlayerData { request, answer } => {
                 Some(Event::PlayerData { request, answer })
+            }
+            ToGameController::GoOn { account, port, secret } => {
+                let (account, secret) = (Account(account), secret.reveal().to_owned());
+                Some(Event::GoOn { account, port, secret })
             }
             ToGameController::Stop { within_ms } => {
                 Some(Event::Stop { within: Duration::from_millis(within_ms.into()) })

@@ -117,9 +117,11 @@ fn parse(text: &str) -> Result<Vec<ServerConfig>, Problem> {
             let message = format!("a second server is called {}", server.name);
             return Err(Problem { at, message });
         }
-        if server.port != 0 && !ports.insert(server.port) {
-            let message = format!("a second server has the port {}", server.port);
-            return Err(Problem { at, message });
+        for port in [Some(server.port), server.controller.second_port].into_iter().flatten() {
+            if port != 0 && !ports.insert(port) {
+                let message = format!("a second server has the port {port}");
+                return Err(Problem { at, message });
+            }
         }
         servers.push(server);
     }
@@ -194,6 +196,7 @@ struct ControllerTable {
     game: Option<Text<32>>,
     arguments: Option<Vec<String>>,
     environment: Option<BTreeMap<String, String>>,
+    second_port: Option<u16>,
 }
 
 /// All in seconds, unless the name says otherwise.
@@ -276,7 +279,8 @@ impl ControllerTable {
                 return Err(format!("{name} is the keeper's to set"));
             }
         }
-        Ok(ControllerConfig { game: self.game.unwrap_or(default.game), arguments, environment })
+        let (game, second_port) = (self.game.unwrap_or(default.game), self.second_port);
+        Ok(ControllerConfig { game, arguments, environment, second_port })
     }
 }
 
@@ -392,6 +396,10 @@ mod tests {
             ("environment = { \"a=b\" = \"x\" }", "can be no variable"),
             ("arguments = [\"a\\u0000\"]", "zero byte"),
             ("argument = []", "did you mean `arguments`?"),
+            (
+                "second_port = 7\n[[server]]\nname = \"b\"\ngame = \"openttd\"\nport = 7",
+                "the port 7",
+            ),
         ] {
             let problem = parse(&format!("{text}[server.controller]\n{wrong}")).unwrap_err();
             assert!(problem.message.contains(message), "{wrong}: {problem:?}");

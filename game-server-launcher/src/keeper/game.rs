@@ -27,6 +27,18 @@ pub(crate) enum GameEvent {
         /// The answer.
         admission: Admission,
     },
-    /// The game has this to say to whichever of its processes goes on after it.
-    Context(Blob<MAX_CONTEXT>),
+    /// A match is over. The game has this to say to whichever of its processes goes on after it.
+    MatchEnded(Blob<MAX_CONTEXT>),
+    /// It is decided what is played next.
+    VoteOver {
+        /// On this map. None: the game knows.
+        map: Option<Text<64>>,
+    },
+    /// It takes a player of its predecessor, with this secret.
+    Takes {
+        /// The player's account.
+        account: Text<64>,
+        /// What the player has to show.
+        secret: JoinSecret,
+    },
 }

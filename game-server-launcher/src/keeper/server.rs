@@ -1,6 +1,7 @@
 //! The central actor of a keeper: one game, its launcher, and what ties them together.
 
 mod messages;
+mod succession;
 
 use std::{
     collections::HashMap,
@@ -19,6 +20,7 @@ use rustix::process::Signal;
 use tokio::sync::oneshot;
 
 pub(crate) use self::messages::{GameEnded, NotLoaded, Stop};
+use self::succession::Succession;
 use super::{
     admissions::{self, Admissions},
     controller::ControllerLink,
@@ -28,7 +30,7 @@ use super::{
     link::{AnyLink, Controls, Language, Link},
     openttd::{Save, Saves},
     process::{Ended, Process, StartId},
-    start::{self, Prepared},
+    start::{self, Prepared, Slot},
 };
 use crate::{atomic_file, config::ServerConfig, instance::InstanceDir, listing::Listing, secrets};
 
@@ -57,6 +59,9 @@ pub(crate) struct Keeper {
     saves: Saves,
     next_ping: Instant,
     ping_every: Duration,
+    slot: Slot,
+    /// Processes before and after the game.
+    succession: Succession,
 }
 
 /// A keeper has nothing left to do: its game was stopped.
@@ -102,11 +107,16 @@ impl Keeper {
             saves: Saves::default(),
             next_ping: Instant::now(),
             ping_every: PING_EVERY.min(server.limits.silent_after / 4),
+            slot: Slot::default(),
+            succession: Succession::default(),
         }
     }
 
     /// Something happens to the game's process.
     pub(crate) fn live(&mut self, event: life::Event, now: Instant, ctx: &mut Context<Self>) {
+        if matches!(event, life::Event::Stop) {
+            self.no_succession(now);
+        }
         for effect in self.life.apply(event, now) {
             match effect {
                 life::Effect::Spawn => self.spawn(ctx),
@@ -160,7 +170,9 @@ impl Keeper {
             GameEvent::Admitted { request, admission } => {
                 self.tell_launcher(FromKeeper::Admitted { request, admission });
             }
-            GameEvent::Context(context) => self.keep_context(context),
+            GameEvent::MatchEnded(context) => self.match_ended(context, ctx),
+            GameEvent::VoteOver { map } => self.vote_over(map, now),
+            GameEvent::Takes { account, secret } => self.takes(account, secret),
         }
     }
 
@@ -297,6 +309,15 @@ impl Keeper {
         }
     }
 
+    /// Nobody is in, and nothing is shown beside the map.
+    fn nothing_is_known(&mut self) {
+        self.change(ServerChange::AllPlayersLeft);
+        for key in self.listing.detail_keys() {
+            let value = Text::default();
+            self.change(ServerChange::Property(ServerProperty::Detail { key, value }));
+        }
+    }
+
     fn game_process(&mut self, pid: Option<u32>) {
         self.game_pid = pid;
         self.changes.push(KeeperChange::GameProcess { pid });
@@ -308,7 +329,14 @@ impl Keeper {
         let start = StartId(self.starts);
         self.game = Some(Game { start, process: None, link: None, save: None, keep_world: false });
         let (keeper, dir) = (ctx.address(), self.dir.clone());
-        actix::spawn(start::run(start, dir, self.executable.clone(), self.saves.clone(), keeper));
+        actix::spawn(start::run(
+            start,
+            self.slot,
+            dir,
+            self.executable.clone(),
+            self.saves.clone(),
+            keeper,
+        ));
     }
 
     fn end(&mut self, means: Means) {
@@ -328,6 +356,7 @@ impl Keeper {
         let world = save.as_ref().map_or_else(|| "a new one".to_owned(), Save::name);
         tracing::info!(pid = process.pid(), port, world, "the game is started");
         self.max_players = server.max_players.into();
+        self.succession.configured(&server);
         self.port = Some(port);
         self.changes.push(KeeperChange::GamePort(port));
         self.game_process(Some(process.pid()));
@@ -368,11 +397,8 @@ impl Keeper {
                 link.controls().close();
             }
         }
-        self.change(ServerChange::AllPlayersLeft);
-        for key in self.listing.detail_keys() {
-            let value = Text::default();
-            self.change(ServerChange::Property(ServerProperty::Detail { key, value }));
-        }
+        self.no_successor();
+        self.nothing_is_known();
         self.game_process(None);
         let last_lines = List::first_of(last_lines);
         self.tell_launcher(FromKeeper::Exited(Exited { cause: cause.clone(), last_lines }));

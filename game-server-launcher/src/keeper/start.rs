@@ -49,6 +49,23 @@ pub(crate) enum Access {
     Controller(controller::Access),
 }
 
+/// Which of the two ports of a server that has two: one process after the other has the other one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Slot {
+    #[default]
+    First,
+    Second,
+}
+
+impl Slot {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+}
+
 /// A start was tried.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -62,17 +79,18 @@ pub(crate) struct Started {
 /// Runs on the main thread: the game lives as long as the thread that has started it.
 pub(crate) async fn run(
     start: StartId,
+    slot: Slot,
     dir: InstanceDir,
     executable: PathBuf,
     saves: Saves,
     keeper: Addr<Keeper>,
 ) {
-    let (result, begun) = match begin(&dir, &executable, saves).await {
+    let (result, begun) = match begin(slot, &dir, &executable, saves).await {
         Ok((prepared, process, begun)) => (Ok((Box::new(prepared), process)), Some(begun)),
         Err(error) => (Err(error), None),
     };
     keeper.do_send(Started { start, result });
-    if let Some(Begun { running, not_loaded }) = begun {
+    if let Some(Begun { pid, running, not_loaded }) = begun {
         let ended = running.ended();
         tokio::pin!(ended);
         let ended = tokio::select! {
@@ -82,37 +100,40 @@ pub(crate) async fn run(
                 ended.await
             }
         };
-        note_pid(dir, None).await;
+        note_pid(dir, pid, None).await;
         keeper.do_send(GameEnded { start, ended });
     }
 }
 
 /// What is to be heard of a process.
 struct Begun {
+    pid: u32,
     running: Running,
     /// It cannot load the save it was given, and makes a new map.
     not_loaded: oneshot::Receiver<()>,
 }
 
 async fn begin(
+    slot: Slot,
     dir: &InstanceDir,
     executable: &Path,
     saves: Saves,
 ) -> anyhow::Result<(Prepared, Process, Begun)> {
     let of = dir.clone();
-    let prepared = tokio::task::spawn_blocking(move || prepare(&of, &saves)).await??;
+    let prepared = tokio::task::spawn_blocking(move || prepare(slot, &of, &saves)).await??;
     let mut log = GameLog::new(dir.game_log());
     let not_loaded = log.watch(NOT_LOADED);
     let (process, running) = Process::spawn(&prepared.program, executable, log)
         .with_context(|| format!("cannot run {}", executable.display()))?;
-    note_pid(dir.clone(), Some(process.pid())).await;
-    Ok((prepared, process, Begun { running, not_loaded }))
+    let pid = process.pid();
+    note_pid(dir.clone(), pid, Some(pid)).await;
+    Ok((prepared, process, Begun { pid, running, not_loaded }))
 }
 
-fn prepare(dir: &InstanceDir, saves: &Saves) -> anyhow::Result<Prepared> {
+fn prepare(slot: Slot, dir: &InstanceDir, saves: &Saves) -> anyhow::Result<Prepared> {
     let server = dir.server()?;
     check_program(&server)?;
-    let port = game_port(dir, &server)?;
+    let port = game_port(slot, dir, &server)?;
     let game = SocketAddr::new(server.bind, port);
     port::is_free(game).with_context(|| format!("cannot use port {port}"))?;
     let game_dir = dir.game_dir();
@@ -180,13 +201,19 @@ pub(crate) fn check_program(server: &ServerConfig) -> anyhow::Result<()> {
 }
 
 /// The configured port, or the one that was chosen once.
-fn game_port(dir: &InstanceDir, server: &ServerConfig) -> anyhow::Result<u16> {
+fn game_port(slot: Slot, dir: &InstanceDir, server: &ServerConfig) -> anyhow::Result<u16> {
     let mut instance = dir.instance()?;
-    let port = match (server.port, instance.chosen_port) {
-        (0, Some(port)) => port,
+    let (configured, chosen) = match slot {
+        Slot::First => (server.port, &mut instance.chosen_port),
+        Slot::Second => {
+            (server.controller.second_port.unwrap_or(0), &mut instance.chosen_second_port)
+        }
+    };
+    let port = match (configured, &chosen) {
+        (0, Some(port)) => *port,
         (0, None) => {
             let port = port::free_port(server.bind).context("no port is free")?;
-            instance.chosen_port = Some(port);
+            *chosen = Some(port);
             port
         }
         (port, _) => port,
@@ -196,12 +223,15 @@ fn game_port(dir: &InstanceDir, server: &ServerConfig) -> anyhow::Result<u16> {
     Ok(port)
 }
 
-/// Leaves a note for people. Nobody depends on it.
-async fn note_pid(dir: InstanceDir, game_pid: Option<u32>) {
+/// Leaves a note for people: that the game is the process `pid`, or no longer is. Nobody depends on
+/// it.
+async fn note_pid(dir: InstanceDir, pid: u32, game_pid: Option<u32>) {
     let note = move || {
         let mut instance = dir.instance()?;
         instance.keeper_pid = Some(std::process::id());
-        instance.game_pid = game_pid;
+        if game_pid.is_some() || instance.game_pid == Some(pid) {
+            instance.game_pid = game_pid;
+        }
         dir.store(&instance)
     };
     match tokio::task::spawn_blocking(note).await {

@@ -90,6 +90,9 @@ samples! { ToGameController {
     Stop: ToGameController::Stop { within_ms: 10_000 };
     Ping: ToGameController::Ping { nonce: 14 };
     Pong: ToGameController::Pong { nonce: 13 };
+    GoOn: ToGameController::GoOn {
+        account: text("ada"), port: 7778, secret: JoinSecret(text("k3JYt8Wq0ZbVx5RmPa7e")),
+    };
 } }
 
 samples! { GameChange {

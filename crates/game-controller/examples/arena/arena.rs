@@ -93,6 +93,13 @@ impl Arena {
                     self.guests.tell_all(&format!("said {speaker} {text}"));
                 }
                 Event::NextMap { map } => self.play(map),
+                Event::GoOn { account, port, secret } => {
+                    let is_it = |player: &Player| player.account.as_ref() == Some(&account);
+                    let player = self.players.iter().find(|(_, player)| is_it(player));
+                    if let Some((number, _)) = player {
+                        self.guests.tell(*number, &format!("go {port} {secret}"));
+                    }
+                }
                 Event::PlayerData { answer, .. } => println!("arena: loadout: {answer:?}"),
                 Event::Stop { .. } => {
                     self.guests.tell_all("closing");

@@ -6,7 +6,7 @@
 //!
 //! Players connect over TCP and speak lines: `join NAME SECRET`, then `say TEXT` and `leave`. They
 //! hear `welcome NUMBER TEAM`, `refused`, `map NAME`, `score RED BLUE`, `said NAME TEXT`,
-//! `over WINNER`, `removed REASON` and `closing`. With `nc 127.0.0.1 PORT` it can be played by hand.
+//! `over WINNER`, `go PORT SECRET`, `removed REASON` and `closing`. With `nc 127.0.0.1 PORT` it can be played by hand.
 
 mod arena;
 mod guests;

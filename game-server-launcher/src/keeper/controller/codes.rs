@@ -18,8 +18,8 @@ pub(super) struct Codes {
 struct Waiting {
     /// What the game is asked with.
     asked: RequestId,
-    /// What is to be answered.
-    request: RequestId,
+    /// What is to be answered. None: the player was in the process before this one.
+    request: Option<RequestId>,
     player: Text<64>,
     secret: JoinSecret,
     until: Instant,
@@ -29,7 +29,7 @@ impl Codes {
     /// `player` wants to come in, with `secret`: what to ask the game. None: too many wait.
     pub(super) fn expect(
         &mut self,
-        request: RequestId,
+        request: Option<RequestId>,
         player: Text<64>,
         secret: JoinSecret,
         now: Instant,
@@ -48,8 +48,13 @@ impl Codes {
     /// The game has confirmed what it was asked.
     pub(super) fn confirmed(&mut self, asked: RequestId) -> Option<GameEvent> {
         let at = self.waiting.iter().position(|waiting| waiting.asked == asked)?;
-        let Waiting { request, secret, .. } = self.waiting.swap_remove(at);
-        Some(GameEvent::Admitted { request, admission: Admission::Granted { secret } })
+        let Waiting { request, player, secret, .. } = self.waiting.swap_remove(at);
+        Some(match request {
+            Some(request) => {
+                GameEvent::Admitted { request, admission: Admission::Granted { secret } }
+            }
+            None => GameEvent::Takes { account: player, secret },
+        })
     }
 
     /// `player` does not want to come in any more.
@@ -74,7 +79,7 @@ impl Codes {
 
     fn give_up(&mut self, on: impl Fn(&Waiting) -> bool) -> Vec<GameEvent> {
         let given_up = self.waiting.extract_if(.., |waiting| on(waiting));
-        given_up.map(|waiting| not_ready(waiting.request)).collect()
+        given_up.filter_map(|waiting| waiting.request.map(not_ready)).collect()
     }
 }
 
@@ -113,7 +118,7 @@ mod tests {
     }
 
     fn asked(codes: &mut Codes, request: u32, player: &str, now: Instant) -> RequestId {
-        let question = codes.expect(RequestId(request), Text::lossy(player), secret(), now);
+        let question = codes.expect(Some(RequestId(request)), Text::lossy(player), secret(), now);
         match question {
             Some(ToGame::Expect { request, .. }) => request,
             other => panic!("{other:?}"),
@@ -131,6 +136,17 @@ mod tests {
         let granted = GameEvent::Admitted { request: RequestId(8), admission };
         assert_eq!(codes.confirmed(bob), Some(granted));
         assert_eq!(codes.confirmed(bob), None);
+    }
+
+    #[test]
+    fn a_player_of_the_process_before_is_taken_and_nobody_is_answered() {
+        let (mut codes, now) = (Codes::default(), Instant::now());
+        let account: Text<64> = Text::lossy("ann");
+        assert!(codes.expect(None, account.clone(), secret(), now).is_some());
+        let takes = GameEvent::Takes { account: account.clone(), secret: secret() };
+        assert_eq!(codes.confirmed(RequestId(0)), Some(takes));
+        codes.expect(None, account, secret(), now);
+        assert_eq!(codes.lost(), []);
     }
 
     #[test]
@@ -153,6 +169,6 @@ mod tests {
             asked(&mut codes, number, "ann", now);
         }
         let player = Text::lossy("bob");
-        assert_eq!(codes.expect(RequestId(1), player, secret(), now), None);
+        assert_eq!(codes.expect(None, player, secret(), now), None);
     }
 }

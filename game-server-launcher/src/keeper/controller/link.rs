@@ -12,8 +12,8 @@ use connection_handler::{
     PeerMessages,
 };
 use protocol::{
-    BootId, ControllerToken, GamePlayerId, Goodbye, Hello, JoinSecret, MatchEnd, PlayerDataAnswer,
-    RequestId, Start, Text, Welcome, negotiate_controller,
+    Blob, BootId, ControllerToken, GamePlayerId, Goodbye, Hello, JoinSecret, MAX_CONTEXT, MatchEnd,
+    PlayerDataAnswer, RequestId, Start, Text, Welcome, negotiate_controller,
 };
 use tokio::net::TcpListener;
 
@@ -39,6 +39,8 @@ pub(crate) struct ControllerLink {
     token: ControllerToken,
     /// What the game is told when it has shown the token.
     what: Start,
+    /// Not yet: another process still has the match.
+    held: bool,
     stop_within: Duration,
     /// Who is connected, the game among them.
     callers: HashMap<PeerId, Controller>,
@@ -80,6 +82,7 @@ impl ControllerLink {
             start,
             token,
             what,
+            held: false,
             stop_within,
             callers: HashMap::new(),
             game: None,
@@ -89,6 +92,51 @@ impl ControllerLink {
             vote: None,
             handler,
         })
+    }
+
+    /// Keeps the game from beginning, until [`begin`](Self::begin).
+    pub(crate) fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// Lets the game begin, on this map, where the process before it has left off.
+    pub(crate) fn begin(&mut self, context: Blob<MAX_CONTEXT>, map: Option<Text<64>>) {
+        (self.what.context, self.what.map) = (context, map);
+        self.held = false;
+        self.tell(ToGame::Start(self.what.clone()));
+    }
+
+    /// Lets the game go on by itself, on this map.
+    pub(crate) fn next_map(&self, map: Option<Text<64>>) {
+        self.tell(ToGame::NextMap { map });
+    }
+
+    /// Which start of the game this is.
+    pub(crate) fn start(&self) -> StartId {
+        self.start
+    }
+
+    /// Whether this peer belongs to it.
+    pub(crate) fn knows(&self, peer: PeerId) -> bool {
+        self.callers.contains_key(&peer)
+    }
+
+    /// The accounts of who is in.
+    pub(crate) fn accounts(&self) -> Vec<Text<64>> {
+        self.world.accounts().cloned().collect()
+    }
+
+    /// A player of the process before this one is to come here. When the game has confirmed that, it
+    /// [`Takes`](GameEvent::Takes) the player.
+    pub(crate) fn take(&mut self, account: Text<64>, secret: JoinSecret, now: Instant) {
+        if let Some(question) = self.codes.expect(None, account, secret, now) {
+            self.tell(question);
+        }
+    }
+
+    /// Tells a player where to go on.
+    pub(crate) fn go_on(&self, account: Text<64>, port: u16, secret: JoinSecret) {
+        self.tell(ToGame::GoOn { account, port, secret });
     }
 
     /// Somebody has connected. Who belongs to another start is dropped, and with that ended.
@@ -136,7 +184,7 @@ impl ControllerLink {
         now: Instant,
     ) -> Option<GameEvent> {
         let question = match self.is_ready && self.is_connected() {
-            true => self.codes.expect(request, player, secret, now),
+            true => self.codes.expect(Some(request), player, secret, now),
             false => None,
         };
         let Some(question) = question else { return Some(not_ready(request)) };
@@ -158,10 +206,11 @@ impl ControllerLink {
                 caller.disconnect("no token");
             }
         }
-        if let Some(vote) = self.vote.take_if(|vote| vote.until <= now) {
-            self.tell(ToGame::NextMap { map: vote.next });
+        let mut events = self.codes.tick(now);
+        if let Some(Vote { next, .. }) = self.vote.take_if(|vote| vote.until <= now) {
+            events.push(GameEvent::VoteOver { map: next });
         }
-        self.codes.tick(now)
+        events
     }
 
     /// The process has ended.
@@ -198,7 +247,9 @@ impl ControllerLink {
             return self.violation(peer, "not the token");
         }
         caller.trust();
-        caller.send(ToGame::Start(self.what.clone()));
+        if !self.held {
+            caller.send(ToGame::Start(self.what.clone()));
+        }
         self.codes.questions().for_each(|question| caller.send(question));
         tracing::debug!("the game is connected");
         // The newest wins: the one before may be half dead.
@@ -242,7 +293,7 @@ impl ControllerLink {
         tracing::info!(players = results.len(), next = ?next, "a match is over");
         // A game that is started again goes on behind it.
         self.what.context = context.clone();
-        events.push(GameEvent::Context(context));
+        events.push(GameEvent::MatchEnded(context));
         let vote = Duration::from_millis(vote_ms.into()).min(LONGEST_VOTE);
         self.vote = Some(Vote { until: now + vote, next });
     }

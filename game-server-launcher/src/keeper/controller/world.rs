@@ -85,7 +85,12 @@ impl World {
 
     /// Whether the player of this account is in the game.
     pub(super) fn is_in(&self, account: &Text<64>) -> bool {
-        self.players.values().any(|player| player.account.as_ref() == Some(account))
+        self.accounts().any(|known| known == account)
+    }
+
+    /// The accounts of who is in the game and has one.
+    pub(super) fn accounts(&self) -> impl Iterator<Item = &Text<64>> {
+        self.players.values().filter_map(|player| player.account.as_ref())
     }
 
     fn team(&mut self, team: TeamId, change: impl FnOnce(&mut Team)) -> bool {

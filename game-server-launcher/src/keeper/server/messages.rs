@@ -37,10 +37,7 @@ impl Handler<Tick> for Keeper {
         let now = Instant::now();
         self.live(life::Event::Tick, now, ctx);
         self.admit(admissions::Event::Tick, now);
-        let events = self.controller().map(|link| link.tick(now));
-        for event in events.into_iter().flatten() {
-            self.game_said(event, now, ctx);
-        }
+        self.tick_controllers(now, ctx);
         self.ping_game(now);
         self.flush();
     }
@@ -66,7 +63,7 @@ impl Handler<Started> for Keeper {
     fn handle(&mut self, message: Started, ctx: &mut Context<Self>) {
         let Started { start, result } = message;
         if self.game.as_ref().is_none_or(|game| game.start != start) {
-            return;
+            return self.next_started(start, result, ctx);
         }
         match result {
             Ok((prepared, process)) => self.started(*prepared, process, ctx),
@@ -96,8 +93,10 @@ impl Handler<GameEnded> for Keeper {
     fn handle(&mut self, message: GameEnded, ctx: &mut Context<Self>) {
         if self.game.as_ref().is_some_and(|game| game.start == message.start) {
             self.ended(message.ended, Instant::now(), ctx);
-            self.flush();
+        } else {
+            self.another_ended(message.start, message.ended);
         }
+        self.flush();
     }
 }
 

@@ -19,7 +19,7 @@ use rustix::process::Signal;
 
 use crate::{
     arena::{self, Player},
-    launcher::{Launcher, runs, send},
+    launcher::{Launcher, runs, send, until_gone},
     login_server::{LoginServer, Server},
 };
 
@@ -217,6 +217,89 @@ async fn a_launcher_that_is_killed_finds_the_game_and_its_players_again() {
     assert_eq!((known.map.as_str(), known.state), ("harbour", Some(ServerState::Ready)));
     assert_eq!(launcher.pid("pid"), game);
     ann.hears("score").await;
+}
+
+#[actix::test]
+async fn another_process_goes_on_after_a_match_and_takes_the_players_along() {
+    let arguments = ["--bots", "0", "--match-ms", "4000", "--vote-ms", "500"];
+    let config = config(&arguments, "") + "second_port = 0";
+    let (mut login, launcher) = ready(&config).await;
+    let (secret, port) = login.secret("ann").await;
+    let mut ann = Player::join("Ann", port, &secret).await;
+    ann.hears("welcome").await;
+    login.until_players(&["Ann"]).await;
+    let (game, keeper) = (launcher.pid("pid"), launcher.pid("keeper_pid"));
+
+    let go_on = ann.hears("go").await;
+    let (next, secret) = go_on.split_once(' ').unwrap();
+    let next: u16 = next.parse().unwrap();
+    assert_ne!(next, port);
+    let mut ann_goes_on = Player::join("Ann", next, secret).await;
+    ann_goes_on.hears("welcome").await;
+    assert_eq!(ann_goes_on.hears("map").await, "quarry");
+    login.until("the second map", |login| arena_is(login, |s| s.map == "quarry")).await;
+    login.until("the other port", |login| arena_is(login, |s| s.port == Some(next))).await;
+    login.until_players(&["Ann"]).await;
+    drop(ann);
+    until_gone(game).await;
+    assert_ne!(launcher.pid("pid"), game);
+    assert_eq!(launcher.pid("keeper_pid"), keeper);
+    launcher.until_written(KEEPER_LOG, "the process before has ended cause=exit code 0").await;
+
+    // And back.
+    let go_on = ann_goes_on.hears("go").await;
+    assert!(go_on.starts_with(&format!("{port} ")), "{go_on}");
+    login.until("the third map", |login| arena_is(login, |s| s.map == "ridge")).await;
+    login.until("the first port", |login| arena_is(login, |s| s.port == Some(port))).await;
+    let states = &login.server().1.states;
+    assert_eq!(states.last(), Some(&ServerState::Ready));
+    assert!(!states.contains(&ServerState::Restarting), "{states:?}");
+}
+
+#[actix::test]
+async fn where_no_other_process_can_go_on_the_game_does() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = config(SHORT, "");
+    let config = format!("{config}second_port = {}", taken.local_addr().unwrap().port());
+    let (mut login, launcher) = ready(&config).await;
+    let game = launcher.pid("pid");
+    login.until("the second map", |login| arena_is(login, |s| s.map == "quarry")).await;
+    launcher.until_written(KEEPER_LOG, "the next process cannot be started").await;
+    assert_eq!(launcher.pid("pid"), game);
+}
+
+#[actix::test]
+async fn a_stop_between_two_matches_stops_both_processes() {
+    // The vote lasts longer than anybody looks: the next process is there, and waits.
+    let arguments = ["--bots", "0", "--match-ms", "500", "--vote-ms", "200000"];
+    let config = config(&arguments, "") + "second_port = 0";
+    let (mut login, mut launcher) = ready(&config).await;
+    launcher.until_written(KEEPER_LOG, "the next process is started pid=").await;
+    let log = std::fs::read_to_string(launcher.path().join(KEEPER_LOG)).unwrap();
+    let next = log.split("the next process is started pid=").nth(1).unwrap();
+    let next: u32 = next.split(' ').next().unwrap().parse().unwrap();
+    let game = launcher.pid("pid");
+    assert!(runs(game) && runs(next));
+    assert_eq!(launcher.end(Signal::TERM).await.code(), Some(0));
+    login.until_state(ServerState::Stopped).await;
+    until_gone(game).await;
+    until_gone(next).await;
+}
+
+#[actix::test]
+async fn a_next_process_that_is_killed_leaves_the_match_to_the_game() {
+    let arguments = ["--bots", "0", "--match-ms", "500", "--vote-ms", "3000"];
+    let config = config(&arguments, "") + "second_port = 0";
+    let (mut login, launcher) = ready(&config).await;
+    let game = launcher.pid("pid");
+    launcher.until_written(KEEPER_LOG, "the next process is started pid=").await;
+    let log = std::fs::read_to_string(launcher.path().join(KEEPER_LOG)).unwrap();
+    let next = log.split("the next process is started pid=").nth(1).unwrap();
+    send(next.split(' ').next().unwrap().parse().unwrap(), Signal::KILL);
+    launcher.until_written(KEEPER_LOG, "the next process has ended cause=signal 9").await;
+    login.until("the second map", |login| arena_is(login, |s| s.map == "quarry")).await;
+    assert_eq!(launcher.pid("pid"), game);
+    assert_eq!(login.server().1.states.last(), Some(&ServerState::Ready));
 }
 
 #[actix::test]

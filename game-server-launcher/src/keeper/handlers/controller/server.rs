@@ -13,7 +13,7 @@ impl Handler<PeerConnected<Controller>> for Keeper {
 
     fn handle(&mut self, PeerConnected { peer }: PeerConnected<Controller>, _: &mut Context<Self>) {
         // One of a start that is over is dropped, and with that ended.
-        if let Some(link) = self.controller() {
+        if let Some((_, link)) = self.controller_where(|link| link.start() == peer.start) {
             link.connected(peer);
         }
     }
@@ -24,11 +24,11 @@ impl Handler<PeerMessages<Controller>> for Keeper {
 
     fn handle(&mut self, batch: PeerMessages<Controller>, ctx: &mut Context<Self>) {
         let (now, boot) = (Instant::now(), self.boot);
-        let events = self.controller().map(|link| link.heard(batch, boot, now));
-        for event in events.into_iter().flatten() {
-            self.game_said(event, now, ctx);
+        if let Some((role, link)) = self.controller_where(|link| link.knows(batch.peer)) {
+            let events = link.heard(batch, boot, now);
+            self.controller_said(role, events, now, ctx);
+            self.flush();
         }
-        self.flush();
     }
 }
 
@@ -36,7 +36,7 @@ impl Handler<PeerDisconnected<Controller>> for Keeper {
     type Result = ();
 
     fn handle(&mut self, gone: PeerDisconnected<Controller>, _: &mut Context<Self>) {
-        if let Some(link) = self.controller() {
+        if let Some((_, link)) = self.controller_where(|link| link.knows(gone.peer)) {
             link.disconnected(&gone);
         }
     }
