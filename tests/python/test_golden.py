@@ -1,4 +1,4 @@
-"""Client and launcher understand and write the golden bytes: `python3 -m unittest` in this folder."""
+"""All of them understand and write the golden bytes: `python3 -m unittest` in this folder."""
 
 import hashlib
 import pathlib
@@ -8,6 +8,7 @@ import tempfile
 import unittest
 
 import gatehouse_client as client
+import gatehouse_controller as controller
 import gatehouse_launcher as launcher
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "protocol" / "tests" / "golden"
@@ -121,6 +122,69 @@ class Golden(unittest.TestCase):
         whole = golden("to_game_client")["Servers"]
         for length in range(len(whole)):
             self.assertRaises(client.Incomplete, client.decode, whole[:length])
+
+
+class Controller(unittest.TestCase):
+    """The messages of game servers with a game controller in them."""
+
+    def test_every_message_to_a_game_is_understood(self):
+        lines = golden("to_game_controller")
+        for name, data in lines.items():
+            reader = client.Reader(data)
+            self.assertEqual(reader.one_of(controller.TO_GAME)["is"], name.split(".")[0], name)
+            self.assertEqual(reader.at, len(data), name)
+        self.assertEqual(len(controller.TO_GAME), len({n.split(".")[0] for n in lines}))
+        start = client.Reader(lines["Start"]).one_of(controller.TO_GAME)
+        self.assertEqual((start["bind"], start["port"]), ("127.0.0.1", 7777))
+        self.assertEqual((start["map"], start["context"]), ("quarry", b"round 7"))
+        for name, data in golden("player_data_answer").items():
+            self.assertEqual(client.Reader(data).one_of(controller.ANSWER)["is"], name)
+
+    def test_every_message_of_a_game_is_written(self):
+        harbour, red = controller.map_is("harbour"), controller.team(0, "Red")
+        ada, least = controller.entered(2, "Ada", "ada"), controller.score(0, -1)
+        result = controller.result("ada", 90_000, True)
+        self.check("from_game_controller", {
+            "Hello": controller.hello("arena/0.1.0"),
+            "Prove": controller.prove("Gk2vR7pXq9LmT4sZ"),
+            "Ready": controller.ready(),
+            "Changes": controller.changes(True, harbour, red, ada, least),
+            "Expected": controller.expected(5),
+            "Said": controller.said("Ada", "well played"),
+            "MatchEnded": controller.match_ended(
+                b"round 7", "quarry", ["harbour", "quarry"], 15_000, [result]
+            ),
+            "MatchEnded.unknown": controller.match_ended(b"", None, [], 0),
+            "AskPlayerData": controller.ask_player_data(1, "ada", "loadout/medium/2"),
+            "Ping": controller.ping(13),
+            "Pong": controller.pong(14),
+        })
+        self.check("game_change", {
+            "Mode": controller.mode("capture the flag"),
+            "Map": harbour,
+            "MaxPlayers": controller.max_players(8),
+            "Team": red,
+            "Team.last": controller.team(255, ""),
+            "Score": controller.score(0, 3),
+            "Score.negative": controller.score(0, -3),
+            "Score.least": controller.score(0, -(2**31)),
+            "Score.most": controller.score(0, 2**31 - 1),
+            "Clock": controller.clock(90_000, True),
+            "Clock.endless": controller.clock(None, False),
+            "Detail": controller.detail("weather", "fog"),
+            "PlayerEntered": ada,
+            "PlayerEntered.bot": controller.entered(2, "Bot 1"),
+            "PlayerTeam": controller.player_team(2, 0),
+            "PlayerTeam.none": controller.player_team(2, None),
+            "PlayerScore": controller.player_score(2, 12),
+            "PlayerLeft": controller.left(2),
+        })
+
+    def check(self, file, written):
+        lines = golden(file)
+        for name, data in written.items():
+            self.assertEqual(data.hex(), lines[name].hex(), name)
+        self.assertEqual(lines.keys(), written.keys())
 
 
 class Pin(unittest.TestCase):

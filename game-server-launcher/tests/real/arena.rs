@@ -56,7 +56,7 @@ impl Player {
         self.send(&format!("say {text}")).await;
     }
 
-    async fn send(&mut self, line: &str) {
+    pub(crate) async fn send(&mut self, line: &str) {
         self.write.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 

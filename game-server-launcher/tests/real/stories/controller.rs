@@ -303,6 +303,42 @@ async fn a_next_process_that_is_killed_leaves_the_match_to_the_game() {
 }
 
 #[actix::test]
+async fn a_game_written_from_the_document_alone_gets_along() {
+    let game = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/python/gatehouse_controller.py");
+    let config = config(&["-B", game], "limits = { first_pause = 0.1 }");
+    let python = "/usr/bin/python3";
+    assert!(std::path::Path::new(python).is_file(), "{python} is missing: apt install python3");
+    let config = config.replace(&arena::program().display().to_string(), python);
+    let (mut login, mut launcher) = ready(&config).await;
+    let server = login.server().0;
+    assert_eq!(login.server().1.details["mode"], "solitaire");
+    let (secret, port) = login.secret("ann").await;
+    Player::join("Guess", port, "guess").await.hears("refused").await;
+    let mut ann = Player::join("Ann", port, &secret).await;
+    ann.hears("welcome").await;
+    login.until_players(&["Ann"]).await;
+    ann.send("point").await;
+    let points = |s: &Server| s.details.get("score").is_some_and(|score| score == "All 1");
+    login.until("a point", |login| arena_is(login, points)).await;
+    assert_eq!(login.server().1.details["leader"], "Ann: 1");
+    ann.say("well played").await;
+    login.until("what ann said", |login| !login.said.is_empty()).await;
+    ann.send("over").await;
+    login.until("the next map", |login| arena_is(login, |s| s.map == "quarry")).await;
+
+    let player = *login.server().1.players.keys().next().unwrap();
+    login.send(ToLauncher::Kick { server, player, reason: Text::lossy("enough") });
+    assert_eq!(ann.hears("removed").await, "enough");
+    login.until_players(&[]).await;
+    send(launcher.pid("pid"), Signal::KILL);
+    login.until_state(ServerState::Restarting).await;
+    login.until_state(ServerState::Ready).await;
+    launcher.until_written(GAME_LOG, ", after 07").await;
+    assert_eq!(launcher.end(Signal::TERM).await.code(), Some(0));
+    launcher.until_written(GAME_LOG, "closed").await;
+}
+
+#[actix::test]
 async fn who_is_not_the_game_or_of_another_age_is_sent_away() {
     let (mut login, launcher) = ready(&config(ENDLESS, "")).await;
     let Environment { address, token } = environment_of(launcher.pid("pid"));
