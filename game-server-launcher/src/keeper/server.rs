@@ -54,6 +54,8 @@ pub(crate) struct Keeper {
     trouble: Text<256>,
     /// What became different since the launcher was told.
     changes: Vec<KeeperChange>,
+    /// When it was.
+    told: Instant,
     /// Told when the keeper has nothing left to do.
     over: Option<oneshot::Sender<Over>>,
     saves: Saves,
@@ -103,6 +105,7 @@ impl Keeper {
             port: None,
             trouble: Text::default(),
             changes: Vec::new(),
+            told: Instant::now(),
             over: Some(over),
             saves: Saves::default(),
             next_ping: Instant::now(),
@@ -261,7 +264,15 @@ impl Keeper {
     }
 
     /// Tells the launcher what became different since the last time.
+    ///
+    /// Details alone, such as a score, wait for a moment: games change them faster than anybody can
+    /// read, and a login server takes only so many messages of a launcher.
     pub(crate) fn flush(&mut self) {
+        let only_details = self.changes.iter().all(|change| detail_key(change).is_some());
+        if only_details && self.told.elapsed() < DETAILS_EVERY {
+            return;
+        }
+        self.told = Instant::now();
         for changes in in_lists(mem::take(&mut self.changes), false) {
             self.tell_launcher(FromKeeper::Changes(changes));
         }
@@ -305,7 +316,12 @@ impl Keeper {
 
     fn change(&mut self, change: ServerChange) {
         if self.listing.apply(&change) {
-            self.changes.push(KeeperChange::Server(change));
+            let change = KeeperChange::Server(change);
+            // Of a detail only the last value is of interest.
+            if let Some(key) = detail_key(&change) {
+                self.changes.retain(|earlier| detail_key(earlier) != Some(key));
+            }
+            self.changes.push(change);
         }
     }
 
@@ -442,6 +458,16 @@ impl Keeper {
     }
 }
 
+/// Which detail a change is about, if it is about one.
+fn detail_key(change: &KeeperChange) -> Option<&Text<32>> {
+    match change {
+        KeeperChange::Server(ServerChange::Property(ServerProperty::Detail { key, .. })) => {
+            Some(key)
+        }
+        _ => None,
+    }
+}
+
 /// Whether an exit says something about the world the game was given. A game that is killed by
 /// others, or could not be started, would have been so with any.
 fn is_of_the_game(cause: &ExitCause) -> bool {
@@ -471,5 +497,8 @@ fn in_lists(
 
 /// Or more often: several of them are unanswered before a game is called silent.
 const PING_EVERY: Duration = Duration::from_secs(5);
+
+/// A launcher may have 64 servers, and say 200 things a second.
+const DETAILS_EVERY: Duration = Duration::from_secs(1);
 
 const MAX_LIST: usize = 256;

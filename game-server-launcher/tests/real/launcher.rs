@@ -80,6 +80,10 @@ impl Launcher {
         self.process = Some(process);
     }
 
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.as_ref().expect("the launcher runs").id()
+    }
+
     fn program(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_game-server-launcher"));
         command.arg("--config").arg(self.path().join("config.toml"));

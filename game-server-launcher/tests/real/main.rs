@@ -8,6 +8,7 @@ mod stories {
     mod configuration;
     mod controller;
     mod enrolment;
+    mod fleet;
     mod players;
     mod shim;
     mod survival;

@@ -361,7 +361,7 @@ fn is_same(one: &ControllerToken, other: &ControllerToken) -> bool {
 }
 
 /// The game, and others of this machine. The next waits until one of them is sent away.
-const MAX_CALLERS: usize = 8;
+const MAX_CALLERS: usize = 64;
 
 /// From the connection to the hello, and to the token. Then it is ended.
 const PROVEN_WITHIN: Duration = Duration::from_secs(10);
