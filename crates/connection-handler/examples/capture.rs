@@ -20,7 +20,7 @@ use actix::{Actor, Context};
 use bytes::BytesMut;
 use connection_handler::{
     ConnectionConfig, ConnectionHandler, DisconnectReason, IncomingConnectionHandler, Peer, PeerId,
-    PeerLink, Serves,
+    PeerLink, Peers, Serves,
     capture::{Capture, CaptureConfig, Direction, Event, Exposure, Payload, Reader, Record},
     transport::{Connector, memory::memory},
 };
@@ -161,27 +161,23 @@ impl Encoder<String> for Lines {
 
 /// Answers politely.
 #[derive(Default)]
-struct Echo(Vec<Client>);
+struct Echo(Peers<Client>);
 
 impl Actor for Echo {
     type Context = Context<Self>;
 }
 
 impl Serves<Client> for Echo {
-    fn connected(&mut self, client: Client, _: &mut Context<Self>) {
-        self.0.push(client);
+    fn peers(&mut self) -> &mut Peers<Client> {
+        &mut self.0
     }
 
     fn message(&mut self, from: PeerId, line: String, _: &mut Context<Self>) {
-        let Some(client) = self.0.iter().find(|client| client.id() == from) else { return };
+        let Some(client) = self.0.get(from) else { return };
         client.send(match line.starts_with("password ") {
             true => "welcome".into(),
             false => format!("{line}, too"),
         });
-    }
-
-    fn disconnected(&mut self, gone: PeerId, _: DisconnectReason, _: &mut Context<Self>) {
-        self.0.retain(|client| client.id() != gone);
     }
 }
 

@@ -5,13 +5,13 @@
 //! nc 127.0.0.1 7001          # in as many other terminals as you like; the first line is your name
 //! ```
 
-use std::{collections::HashMap, env, io};
+use std::{env, io};
 
 use actix::{Actor, Context};
 use bytes::BytesMut;
 use connection_handler::{
-    ConnectionConfig, DisconnectReason, IncomingConnectionHandler, Peer, PeerId, PlainHandler,
-    Serves, supervise,
+    ConnectionConfig, DisconnectReason, IncomingConnectionHandler, Peer, PeerId, Peers,
+    PlainHandler, Serves, supervise,
 };
 use framing::lines::{self, Lines};
 use tokio::net::TcpListener;
@@ -19,7 +19,10 @@ use tokio_util::codec::{Decoder, Encoder};
 
 connection_handler::peer! {
     /// Somebody in the chat. Says lines, hears lines.
-    struct Member: String => String;
+    struct Member: String => String {
+        /// Once it has said it.
+        name: Option<String>,
+    }
 }
 
 type MemberHandler = PlainHandler<Member, Text, Text>;
@@ -53,15 +56,9 @@ impl Encoder<String> for Text {
     }
 }
 
-/// Everybody who is connected, and their names once they have said them.
+/// Everybody who is connected.
 #[derive(Default)]
-struct Chat(HashMap<PeerId, (Member, Option<String>)>);
-
-impl Chat {
-    fn tell_all(&self, line: String) {
-        Member::send_to_all(self.0.values().map(|(member, _)| member), line);
-    }
-}
+struct Chat(Peers<Member>);
 
 impl Actor for Chat {
     type Context = Context<Self>;
@@ -70,23 +67,26 @@ impl Actor for Chat {
 connection_handler::serves!(Chat: Member);
 
 impl Serves<Member> for Chat {
-    fn connected(&mut self, member: Member, _: &mut Context<Self>) {
+    fn peers(&mut self) -> &mut Peers<Member> {
+        &mut self.0
+    }
+
+    fn connected(&mut self, member: &mut Member, _: &mut Context<Self>) {
         member.send("Hello! What is your name?".into());
-        self.0.insert(member.id(), (member, None));
     }
 
     fn message(&mut self, from: PeerId, line: String, _: &mut Context<Self>) {
-        let Some((_, name)) = self.0.get_mut(&from) else { return };
-        let heard = match name {
+        let Some(member) = self.0.get_mut(from) else { return };
+        let heard = match &mut member.name {
             Some(name) => format!("{name}: {line}"),
-            None => format!("{} is here", name.insert(line)),
+            name => format!("{} is here", name.insert(line)),
         };
-        self.tell_all(heard);
+        self.0.send_to_all(heard);
     }
 
-    fn disconnected(&mut self, gone: PeerId, _: DisconnectReason, _: &mut Context<Self>) {
-        if let Some((_, Some(name))) = self.0.remove(&gone) {
-            self.tell_all(format!("{name} has left"));
+    fn disconnected(&mut self, member: Member, _: DisconnectReason, _: &mut Context<Self>) {
+        if let Some(name) = member.name {
+            self.0.send_to_all(format!("{name} has left"));
         }
     }
 }

@@ -9,13 +9,13 @@
 //! The server shows a connection with a state of its own (who has said the password), the client an
 //! outgoing connection and a central actor that ends by itself.
 
-use std::{collections::HashMap, env, io, net::SocketAddr, str};
+use std::{env, io, net::SocketAddr, str};
 
 use actix::{Actor, ActorContext, Context};
 use bytes::BytesMut;
 use connection_handler::{
     ConnectionConfig, DisconnectReason, IncomingConnectionHandler, OutgoingConnectionHandler, Peer,
-    PeerId, PlainHandler, Serves, supervise,
+    PeerId, Peers, PlainHandler, Serves, supervise,
     transport::{Connector, Listener, tcp::TcpConnector},
 };
 use framing::lines::{self, Lines};
@@ -25,7 +25,9 @@ use tokio_util::codec::{Decoder, Encoder};
 // What each side says. The format is not ours, so that neither are there enums.
 connection_handler::peer! {
     /// Who asks, as the console sees it.
-    struct Operator: Line => Line;
+    struct Operator: Line => Line {
+        access: Access,
+    }
 }
 connection_handler::peer! {
     /// The console, as who asks sees it.
@@ -71,17 +73,24 @@ impl Encoder<Line> for LineCodec {
 /// The console of a game server.
 struct Server {
     password: String,
-    operators: HashMap<PeerId, (Operator, Access)>,
+    operators: Peers<Operator>,
 }
 
+#[derive(Debug)]
 enum Access {
     Asked { attempts: u8 },
     Granted,
 }
 
+impl Default for Access {
+    fn default() -> Self {
+        Self::Asked { attempts: 0 }
+    }
+}
+
 impl Server {
     fn new(password: &str) -> Self {
-        Self { password: password.into(), operators: HashMap::new() }
+        Self { password: password.into(), operators: Peers::new() }
     }
 }
 
@@ -92,33 +101,33 @@ impl Actor for Server {
 connection_handler::serves!(Server: Operator);
 
 impl Serves<Operator> for Server {
-    fn connected(&mut self, operator: Operator, _: &mut Context<Self>) {
+    fn peers(&mut self) -> &mut Peers<Operator> {
+        &mut self.operators
+    }
+
+    fn connected(&mut self, operator: &mut Operator, _: &mut Context<Self>) {
         operator.send(Line::new("Enter password:"));
-        self.operators.insert(operator.id(), (operator, Access::Asked { attempts: 0 }));
     }
 
     fn message(&mut self, from: PeerId, Line(text): Line, _: &mut Context<Self>) {
-        let Some((operator, access)) = self.operators.get_mut(&from) else { return };
-        match access {
+        let Some(operator) = self.operators.get_mut(from) else { return };
+        match &mut operator.access {
             Access::Granted => match text.split_once(' ') {
                 Some(("say", words)) => operator.send(Line::new(&format!("*** {words}"))),
                 _ if text == "logout" => operator.disconnect("logout"),
                 _ => operator.send(Line::new(&format!("No such command: {text}."))),
             },
             Access::Asked { .. } if text == self.password => {
-                *access = Access::Granted;
+                operator.access = Access::Granted;
                 operator.send(Line::new("Authentication successful."));
             }
             Access::Asked { attempts: 2 } => operator.disconnect("three wrong passwords"),
             Access::Asked { attempts } => {
                 *attempts += 1;
-                operator.send(Line::new(&format!("Wrong password {attempts}/3.")));
+                let wrong = format!("Wrong password {attempts}/3.");
+                operator.send(Line::new(&wrong));
             }
         }
-    }
-
-    fn disconnected(&mut self, gone: PeerId, _: DisconnectReason, _: &mut Context<Self>) {
-        self.operators.remove(&gone);
     }
 }
 
@@ -127,13 +136,13 @@ struct Client {
     /// What is still to be said, last first.
     say: Vec<Line>,
     show: fn(&str),
-    console: Option<Console>,
+    consoles: Peers<Console>,
 }
 
 impl Client {
     fn new(password: &str, command: &str, show: fn(&str)) -> Self {
         let say = ["logout", command, password].map(Line::new).into();
-        Self { say, show, console: None }
+        Self { say, show, consoles: Peers::new() }
     }
 }
 
@@ -144,18 +153,18 @@ impl Actor for Client {
 connection_handler::serves!(Client: Console);
 
 impl Serves<Console> for Client {
-    fn connected(&mut self, console: Console, _: &mut Context<Self>) {
-        self.console = Some(console);
+    fn peers(&mut self) -> &mut Peers<Console> {
+        &mut self.consoles
     }
 
-    fn message(&mut self, _: PeerId, Line(text): Line, _: &mut Context<Self>) {
+    fn message(&mut self, from: PeerId, Line(text): Line, _: &mut Context<Self>) {
         (self.show)(&text);
-        if let (Some(console), Some(line)) = (&self.console, self.say.pop()) {
+        if let (Some(console), Some(line)) = (self.consoles.get(from), self.say.pop()) {
             console.send(line);
         }
     }
 
-    fn disconnected(&mut self, _: PeerId, reason: DisconnectReason, ctx: &mut Context<Self>) {
+    fn disconnected(&mut self, _: Console, reason: DisconnectReason, ctx: &mut Context<Self>) {
         (self.show)(&format!("({reason})"));
         ctx.stop();
     }

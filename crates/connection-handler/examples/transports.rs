@@ -8,13 +8,12 @@
 //! prints, for TCP, a Unix socket, memory, QUIC and TLS, what came back and what the server knows of
 //! who asked. Without the feature the last two are left out.
 
-use std::{collections::HashMap, error::Error};
+use std::error::Error;
 
 use actix::{Actor, Addr, Context};
 use bytes::BytesMut;
 use connection_handler::{
-    ConnectionConfig, DisconnectReason, IncomingConnectionHandler, Peer, PeerId, PlainHandler,
-    Serves,
+    ConnectionConfig, IncomingConnectionHandler, Peer, PeerId, Peers, PlainHandler, Serves,
     transport::{Connector, Listener, memory::memory, tcp::TcpConnector, unix::UnixConnector},
 };
 use tokio::{
@@ -31,7 +30,7 @@ connection_handler::peer! {
 type CallerHandler = PlainHandler<Caller, BytesCodec, BytesCodec>;
 
 #[derive(Default)]
-struct Echo(HashMap<PeerId, Caller>);
+struct Echo(Peers<Caller>);
 
 impl Actor for Echo {
     type Context = Context<Self>;
@@ -40,20 +39,19 @@ impl Actor for Echo {
 connection_handler::serves!(Echo: Caller);
 
 impl Serves<Caller> for Echo {
-    fn connected(&mut self, caller: Caller, _: &mut Context<Self>) {
+    fn peers(&mut self) -> &mut Peers<Caller> {
+        &mut self.0
+    }
+
+    fn connected(&mut self, caller: &mut Caller, _: &mut Context<Self>) {
         let link = caller.link();
         println!("{:>6}: {} has called", link.transport(), link.remote_addr());
-        self.0.insert(caller.id(), caller);
     }
 
     fn message(&mut self, from: PeerId, bytes: BytesMut, _: &mut Context<Self>) {
-        if let Some(caller) = self.0.get(&from) {
+        if let Some(caller) = self.0.get(from) {
             caller.send(bytes);
         }
-    }
-
-    fn disconnected(&mut self, gone: PeerId, _: DisconnectReason, _: &mut Context<Self>) {
-        self.0.remove(&gone);
     }
 }
 

@@ -6,40 +6,59 @@ use actix::{Actor, Context};
 
 use crate::{
     ConnectionHandler, ConnectionReader, ConnectionWriter, DisconnectReason, MessageDecoder,
-    MessageLimit, Messages, Peer, PeerId, PeerLink, TcpMessageConnectionReader,
+    MessageLimit, Messages, Peer, PeerId, PeerLink, Peers, TcpMessageConnectionReader,
     TcpMessageConnectionWriter,
 };
 
-/// Declares a [`Peer`] that has nothing but its link: its name, what it says, what it hears.
+/// Declares a [`Peer`]: its name, what it says, what it hears, and what is to be remembered of it.
 ///
 /// ```
 /// connection_handler::peer! {
 ///     /// Somebody who says numbers, and hears text.
 ///     pub struct Client: u64 => String;
 /// }
+///
+/// connection_handler::peer! {
+///     /// Somebody who says lines, and hears lines.
+///     pub struct Member: String => String {
+///         /// Once it has said it.
+///         name: Option<String>,
+///     }
+/// }
 /// ```
 ///
-/// It can be made [`From`] a [`PeerLink`], as [`PlainHandler`] does. A peer with state of its own
-/// (an account, a [`MessageLimit`](crate::MessageLimit)) is a struct with an `impl` of [`Peer`].
+/// It is made [`From`] a [`PeerLink`], as [`PlainHandler`] does; its fields are what [`Default`]
+/// makes of them. A peer that begins in another way is a struct with an `impl` of [`Peer`].
 #[macro_export]
 macro_rules! peer {
     ($(#[$attribute:meta])* $visibility:vis struct $Peer:ident: $Incoming:ty => $Outgoing:ty;) => {
+        $crate::peer! { $(#[$attribute])* $visibility struct $Peer: $Incoming => $Outgoing {} }
+    };
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis struct $Peer:ident: $Incoming:ty => $Outgoing:ty {
+            $($(#[$about:meta])* $shown:vis $field:ident: $Type:ty),* $(,)?
+        }
+    ) => {
         $(#[$attribute])*
         #[derive(Debug)]
-        $visibility struct $Peer($crate::PeerLink<$Outgoing>);
+        $visibility struct $Peer {
+            link: $crate::PeerLink<$Outgoing>,
+            $($(#[$about])* $shown $field: $Type,)*
+        }
 
         impl $crate::Peer for $Peer {
             type Incoming = $Incoming;
             type Outgoing = $Outgoing;
 
             fn link(&self) -> &$crate::PeerLink<$Outgoing> {
-                &self.0
+                &self.link
             }
         }
 
         impl From<$crate::PeerLink<$Outgoing>> for $Peer {
             fn from(link: $crate::PeerLink<$Outgoing>) -> Self {
-                Self(link)
+                Self { link, $($field: ::core::default::Default::default(),)* }
             }
         }
     };
@@ -105,8 +124,14 @@ impl<E: Default> Default for TcpMessageConnectionWriter<E> {
 /// [`serves!`](crate::serves) makes the handlers of actix of it. Like them, none of these may await
 /// or block: all connections wait for it.
 pub trait Serves<P: Peer>: Actor<Context = Context<Self>> {
-    /// A peer has connected, and is ours now: dropping it disconnects it. Called first.
-    fn connected(&mut self, peer: P, ctx: &mut Context<Self>);
+    /// Where the peers of this kind are kept: from when they have [connected](Self::connected)
+    /// until they have [disconnected](Self::disconnected).
+    fn peers(&mut self) -> &mut Peers<P>;
+
+    /// A peer has connected. Called first; after that it is one of [`peers`](Self::peers).
+    fn connected(&mut self, new: &mut P, ctx: &mut Context<Self>) {
+        let _ = (new, ctx);
+    }
 
     /// A peer has said something.
     fn message(&mut self, from: PeerId, message: P::Incoming, ctx: &mut Context<Self>);
@@ -117,8 +142,11 @@ pub trait Serves<P: Peer>: Actor<Context = Context<Self>> {
         messages.into_iter().for_each(|message| self.message(from, message, ctx));
     }
 
-    /// A peer is gone, whoever ended it. Called last.
-    fn disconnected(&mut self, gone: PeerId, reason: DisconnectReason, ctx: &mut Context<Self>);
+    /// A peer is gone, whoever ended it, and is none of [`peers`](Self::peers) any more. Called
+    /// last; not of a peer that was taken out of them before.
+    fn disconnected(&mut self, gone: P, reason: DisconnectReason, ctx: &mut Context<Self>) {
+        let _ = (gone, reason, ctx);
+    }
 }
 
 /// Makes an actor that [`Serves`] kinds of peers their [`Central`](crate::Central) actor.
@@ -137,7 +165,9 @@ macro_rules! serves {
                 connected: $crate::PeerConnected<$Peer>,
                 ctx: &mut ::actix::Context<Self>,
             ) {
-                $crate::Serves::<$Peer>::connected(self, connected.peer, ctx);
+                let mut peer = connected.peer;
+                $crate::Serves::<$Peer>::connected(self, &mut peer, ctx);
+                $crate::Serves::<$Peer>::peers(self).insert(peer);
             }
         }
 
@@ -161,7 +191,10 @@ macro_rules! serves {
                 gone: $crate::PeerDisconnected<$Peer>,
                 ctx: &mut ::actix::Context<Self>,
             ) {
-                $crate::Serves::<$Peer>::disconnected(self, gone.peer, gone.reason, ctx);
+                let peer = $crate::Serves::<$Peer>::peers(self).remove(gone.peer);
+                if let Some(peer) = peer {
+                    $crate::Serves::<$Peer>::disconnected(self, peer, gone.reason, ctx);
+                }
             }
         }
     )+};

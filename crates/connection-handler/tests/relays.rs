@@ -26,11 +26,16 @@ async fn arrivals(impairments: DatagramImpairments, count: u16) -> Vec<u16> {
             arrived.push(u16::from_le_bytes(buffer));
         }
     }
-    while let Ok(received) = timeout(QUIET, target.recv(&mut buffer)).await {
-        received.unwrap();
-        arrived.push(u16::from_le_bytes(buffer));
+    loop {
+        let is_last = relay.counts().on_their_way == 0;
+        while let Ok(received) = timeout(QUIET, target.recv(&mut buffer)).await {
+            received.unwrap();
+            arrived.push(u16::from_le_bytes(buffer));
+        }
+        if is_last {
+            return arrived;
+        }
     }
-    arrived
 }
 
 #[tokio::test]
@@ -55,9 +60,10 @@ async fn datagrams_are_repeated_and_overtake_each_other() {
         jitter: Duration::from_millis(50),
         ..Default::default()
     };
-    let arrived = arrivals(impairments, 300).await;
-    assert!(arrived.len() > 330, "{}", arrived.len());
-    assert_eq!(arrived.iter().collect::<HashSet<_>>().len(), 300);
+    // All of them may come at once, to somebody who was kept from reading: so many have room.
+    let arrived = arrivals(impairments, 150).await;
+    assert!(arrived.len() > 165, "{}", arrived.len());
+    assert_eq!(arrived.iter().collect::<HashSet<_>>().len(), 150);
     assert!(!arrived.is_sorted());
 }
 

@@ -29,3 +29,4 @@ mod serve;
 mod tests;
 #[cfg(test)]
 mod transport_tests;
+mod visit;

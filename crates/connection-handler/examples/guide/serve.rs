@@ -1,24 +1,33 @@
 //! The same kind of connection on other transports, and within other bounds.
 #![allow(dead_code, reason = "the program needs only one of each")]
 
-use std::{io, path::Path, time::Duration};
+use std::{fs, io, path::Path, time::Duration};
 
 use actix::{Actor, Addr};
 use connection_handler::{
-    ConnectionConfig, IncomingConnectionHandler, OutgoingBudget, transport::Listener,
+    ConnectionConfig, ConnectionHandler, Inbox, IncomingConnectionHandler, OutgoingBudget,
+    transport::Listener,
 };
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::{handlers::guest::GuestHandler, server::Server};
 
-pub(crate) fn serve(listener: impl Listener, server: Addr<Server>) {
+/// Any kind of connection, over any transport.
+pub(crate) fn serve<H: ConnectionHandler>(
+    handler: H,
+    listener: impl Listener,
+    server: impl Into<Inbox<H::Peer>>,
+) {
     let config = ConnectionConfig::default();
-    IncomingConnectionHandler::new(GuestHandler::new(), listener, server, config).start();
+    IncomingConnectionHandler::new(handler, listener, server, config).start();
 }
 
-pub(crate) async fn serve_on_this_host(server: Addr<Server>, path: &Path) -> io::Result<()> {
-    serve(TcpListener::bind("127.0.0.1:7000").await?, server.clone());
-    serve(UnixListener::bind(path)?, server);
+pub(crate) async fn serve_on_this_host(server: &Addr<Server>, path: &Path) -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:7000").await?;
+    serve(GuestHandler::new(), listener, server.clone());
+    // The file of the last run.
+    let _ = fs::remove_file(path);
+    serve(GuestHandler::new(), UnixListener::bind(path)?, server.clone());
     Ok(())
 }
 
@@ -36,7 +45,7 @@ pub(crate) async fn serve_the_world(
     // QUIC and TLS 1.3 on the same port. What a client asks for (ALPN) decides the kind.
     let identity = Identity::load_or_create(data_dir, "door")?;
     let mut port = SecurePort::bind(addr, &identity, SecurePortConfig::default()).await?;
-    serve(port.listener("guest/1"), server);
+    serve(GuestHandler::new(), port.listener("guest/1"), server);
     println!("guests trust {}", identity.fingerprint());
     Ok(port.start())
 }

@@ -1,9 +1,7 @@
 //! The central actor: its state. What it does is said in the folder of each kind of connection.
 
-use std::collections::HashMap;
-
 use actix::{Actor, Context};
-use connection_handler::PeerId;
+use connection_handler::Peers;
 
 use crate::handlers::guest::Guest;
 
@@ -11,7 +9,7 @@ use crate::handlers::guest::Guest;
 #[derive(Default)]
 pub(crate) struct Server {
     /// Who is at the door.
-    pub(crate) guests: HashMap<PeerId, Guest>,
+    pub(crate) guests: Peers<Guest>,
 }
 
 impl Actor for Server {

@@ -2,8 +2,8 @@
 
 use actix::Actor;
 use connection_handler::{
-    DisconnectReason, TcpMessageConnectionReader, TcpMessageConnectionWriter,
-    testing::{self, Remote},
+    ConnectionConfig, DisconnectReason, TcpMessageConnectionReader, TcpMessageConnectionWriter,
+    testing::{self, Impairments, Remote},
     transport::{Connector, memory::memory},
 };
 
@@ -33,9 +33,20 @@ async fn what_is_no_message_ends_the_connection_of_a_guest() {
 }
 
 #[actix::test]
+async fn a_guest_is_heard_however_its_words_are_cut() {
+    let cut = Impairments { seed: 7, max_piece: Some(3), ..Impairments::default() };
+    let handler = GuestHandler::new();
+    let pair = testing::pair_with(handler, ConnectionConfig::default(), cut).await;
+    let (_guest, mut central, remote) = pair;
+    let mut remote = remote.speaking(Reader::<ToGuest>::default(), Writer::<FromGuest>::default());
+    remote.send(FromGuest::Leave).await;
+    assert_eq!(central.message().await, FromGuest::Leave);
+}
+
+#[actix::test]
 async fn a_guest_is_welcomed_by_name() {
     let (listener, connector) = memory(1024);
-    serve(listener, Server::default().start());
+    serve(GuestHandler::new(), listener, Server::default().start());
     welcomed(connector).await;
 }
 

@@ -4,20 +4,37 @@ use actix::Actor;
 use connection_handler::transport::{tcp::TcpConnector, unix::UnixConnector};
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::{serve::serve, server::Server, tests::welcomed};
+use crate::{handlers::guest::GuestHandler, serve::serve, server::Server, tests::welcomed, visit};
 
 #[actix::test]
 async fn guests_come_over_every_transport() {
     let server = Server::default().start();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    serve(listener, server.clone());
+    serve(GuestHandler::new(), listener, server.clone());
     welcomed(TcpConnector { addr }).await;
 
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("door.sock");
-    serve(UnixListener::bind(&path).unwrap(), server);
+    serve(GuestHandler::new(), UnixListener::bind(&path).unwrap(), server);
     welcomed(UnixConnector { path }).await;
+}
+
+#[actix::test]
+async fn a_visitor_rings_again_when_the_door_was_shut() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (heard, mut answers) = tokio::sync::mpsc::unbounded_channel();
+    visit::visit(TcpConnector { addr }, heard);
+    for _ in 0..2 {
+        // Heard, and then shut out.
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut name = [0; 16];
+        tokio::io::AsyncReadExt::read_exact(&mut socket, &mut name).await.unwrap();
+        assert_eq!(&name, b"\x0e\0{\"Name\":\"Ann\"}");
+    }
+    serve(GuestHandler::new(), listener, Server::default().start());
+    assert_eq!(answers.recv().await.unwrap(), "hello, Ann");
 }
 
 #[cfg(feature = "secure")]

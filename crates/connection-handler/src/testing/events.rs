@@ -155,7 +155,8 @@ impl<P: Peer> Events<P> {
         async move { self.any_for(caller, "anything").await }
     }
 
-    /// Whether nothing happens for so long. What does is gone then.
+    /// Whether nothing happens for so long. What does is gone then; that the handler has ended is
+    /// something too.
     pub async fn silent_for(&mut self, time: Duration) -> bool {
         timeout(time, self.events.recv()).await.is_err()
     }

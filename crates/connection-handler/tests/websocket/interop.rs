@@ -9,8 +9,7 @@ use std::{
 use actix::Actor;
 use bytes::{Bytes, BytesMut};
 use connection_handler::{
-    ConnectionConfig, DisconnectReason, IncomingConnectionHandler, Peer, PeerId, PlainHandler,
-    Serves,
+    ConnectionConfig, IncomingConnectionHandler, Peer, PeerId, Peers, PlainHandler, Serves,
     transport::{
         Format,
         http::{HttpConfig, HttpServer, HttpServerHandle},
@@ -53,7 +52,7 @@ impl Encoder<Bytes> for Anything {
 }
 
 #[derive(Default)]
-struct Echo(std::collections::HashMap<PeerId, Caller>);
+struct Echo(Peers<Caller>);
 
 impl Actor for Echo {
     type Context = actix::Context<Self>;
@@ -62,18 +61,14 @@ impl Actor for Echo {
 connection_handler::serves!(Echo: Caller);
 
 impl Serves<Caller> for Echo {
-    fn connected(&mut self, caller: Caller, _: &mut actix::Context<Self>) {
-        self.0.insert(caller.id(), caller);
+    fn peers(&mut self) -> &mut Peers<Caller> {
+        &mut self.0
     }
 
     fn message(&mut self, from: PeerId, bytes: BytesMut, _: &mut actix::Context<Self>) {
-        if let Some(caller) = self.0.get(&from) {
+        if let Some(caller) = self.0.get(from) {
             caller.send(bytes.freeze());
         }
-    }
-
-    fn disconnected(&mut self, gone: PeerId, _: DisconnectReason, _: &mut actix::Context<Self>) {
-        self.0.remove(&gone);
     }
 }
 

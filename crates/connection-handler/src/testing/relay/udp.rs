@@ -46,6 +46,8 @@ pub struct UdpCounts {
     pub arrived: u64,
     /// Those of them that were not.
     pub lost: u64,
+    /// Copies of them that are delayed at present.
+    pub on_their_way: usize,
     /// How often the NAT has forgotten everybody.
     pub rebinds: u64,
 }
@@ -122,7 +124,8 @@ impl UdpRelay {
     pub fn counts(&self) -> UdpCounts {
         let Network { arrived, lost, rebinds, .. } = &*self.network;
         let [arrived, lost, rebinds] = [arrived, lost, rebinds].map(|n| n.load(Ordering::Relaxed));
-        UdpCounts { arrived, lost, rebinds }
+        let on_their_way = MAX_ON_THEIR_WAY - self.network.on_their_way.available_permits();
+        UdpCounts { arrived, lost, on_their_way, rebinds }
     }
 }
 
