@@ -72,7 +72,7 @@ pub(crate) const INTEROP: &[Package] = &[
     },
     Package {
         name: "python3-venv",
-        why: "a place for aioquic",
+        why: "a place for what comes from PyPI",
         sign: "/usr/share/doc/python3-venv",
     },
     Package { name: "golang-go", why: "builds quic-go", sign: "go" },
@@ -80,6 +80,16 @@ pub(crate) const INTEROP: &[Package] = &[
         name: "golang-github-lucas-clemente-quic-go-dev",
         why: "another QUIC, as client and as server",
         sign: "/usr/share/gocode/src/github.com/lucas-clemente/quic-go",
+    },
+    Package {
+        name: "golang-github-soheilhy-cmux-dev",
+        why: "another way to have several protocols on one port",
+        sign: "/usr/share/gocode/src/github.com/soheilhy/cmux",
+    },
+    Package {
+        name: "slowhttptest",
+        why: "asks for pages as slowly as it can",
+        sign: "slowhttptest",
     },
     Package {
         name: "ngtcp2-client",

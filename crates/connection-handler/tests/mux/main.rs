@@ -1,6 +1,7 @@
 //! One TCP port for several protocols.
 
 mod flights;
+mod interop;
 mod port;
 mod proxying;
 mod sniffing;

@@ -1,0 +1,3 @@
+//! Other people's programs at a port of ours.
+
+mod interop;
