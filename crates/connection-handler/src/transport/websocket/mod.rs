@@ -59,7 +59,7 @@ pub struct WebSocketConfig {
     /// Longest time until an answer to it; then the connection ends.
     pub pong_timeout: Duration,
     /// Frames within a [`ping_interval`](Self::ping_interval) that bring no byte of a message: pings
-    /// and empty ones. More end the connection. Of the pings only the last one is answered, where
+    /// and empty ones. More end the connection. Of the pings only the last 16 are answered, where
     /// the answers cannot be written as fast.
     pub max_empty_frames: u32,
     /// Longest wait for the other side to answer our close frame. Then the connection ends all the

@@ -1,6 +1,7 @@
 //! The two halves of a WebSocket.
 
 use std::{
+    collections::VecDeque,
     fmt, io,
     net::SocketAddr,
     pin::Pin,
@@ -40,7 +41,7 @@ pub(crate) fn over(
         stream: Box::new(stream),
         control: BytesMut::new(),
         left: 0,
-        pong: None,
+        pongs: VecDeque::new(),
         ping: false,
         writer_waits: false,
         unflushed: false,
@@ -126,8 +127,8 @@ struct Socket {
     control: BytesMut,
     /// How many bytes of a message are still to be written. Nothing may come before them.
     left: usize,
-    /// What is to be answered, to the last ping.
-    pong: Option<Bytes>,
+    /// What is to be answered, to so many last pings.
+    pongs: VecDeque<Bytes>,
     /// A ping is to be sent.
     ping: bool,
     /// The writer waits for the stream: whoever else wrote would take its place.
@@ -152,7 +153,7 @@ impl Socket {
     fn poll_control(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.left == 0 {
             if self.control.is_empty() {
-                if let Some(pong) = self.pong.take() {
+                if let Some(pong) = self.pongs.pop_front() {
                     self.say(Opcode::Pong, &pong);
                 } else if std::mem::take(&mut self.ping) {
                     self.say(Opcode::Ping, b"");
@@ -173,6 +174,14 @@ impl Socket {
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Will answer a ping. Which are answered is ours to choose, but for the last (RFC 6455, 5.5.3).
+    fn pinged(&mut self, payload: Bytes) {
+        if self.pongs.len() == MAX_PONGS {
+            self.pongs.pop_front();
+        }
+        self.pongs.push_back(payload);
     }
 
     fn say(&mut self, opcode: Opcode, payload: &[u8]) {
@@ -308,7 +317,7 @@ impl Reading {
     ) -> io::Result<()> {
         while let Some(event) = self.decoder.decode(buffer, buf).map_err(invalid)? {
             match event {
-                Event::Ping(payload) => socket.pong = Some(payload),
+                Event::Ping(payload) => socket.pinged(payload),
                 Event::Pong => {}
                 Event::Close { code, reason, inside_message } => {
                     socket.closed = Some(code);
@@ -428,7 +437,7 @@ impl AsyncWrite for WebSocketWrite {
             match &mut this.farewell {
                 Farewell::NotSaid => {
                     // The close frame is the last one.
-                    socket.pong = None;
+                    socket.pongs.clear();
                     socket.ping = false;
                     match socket.closed {
                         Some(code) => close::answer(code, &mut socket.control),
@@ -490,6 +499,9 @@ fn cut_off() -> io::Error {
 
 /// Reads in a row that bring nothing to the reader, before others have their turn.
 const MOST_TURNS: u32 = 4;
+/// Answers that wait to be written, of up to 125 bytes each. A further ping takes the place of the
+/// oldest.
+const MAX_PONGS: usize = 16;
 /// However little the reader has room for: the head of a frame should come at once.
 const SMALLEST_READ: usize = 64;
 

@@ -47,18 +47,23 @@ fn message(ours: &Ours, text: &[u8]) -> BytesMut {
 
 #[tokio::test(start_paused = true)]
 async fn pings_are_answered_between_messages() {
+    const PINGS: u8 = 20;
     let (mut ours, mut theirs) = pair_with(WebSocketConfig::default(), 32);
     let long = message(&ours, &[b'x'; 100]);
-    theirs.write_all(&frame(0x89, b"one")).await.unwrap();
-    theirs.write_all(&frame(0x89, b"two")).await.unwrap();
     // The writer is in the middle of a message, since the pipe is short.
     let Connection { read, write, .. } = &mut ours;
     let theirs_first = async {
         let mut buf = [0; 10];
         let reading = timeout(Duration::from_millis(10), read.read(&mut buf));
-        assert!(reading.await.is_err(), "pings are nothing to read");
+        let pings = async {
+            for number in 0..PINGS {
+                theirs.write_all(&frame(0x89, &[number])).await.unwrap();
+            }
+        };
+        let (nothing, ()) = tokio::join!(reading, pings);
+        assert!(nothing.is_err(), "pings are nothing to read");
         let mut bytes = heard(&mut theirs, long.len()).await;
-        bytes.extend(heard(&mut theirs, 5).await);
+        bytes.extend(heard(&mut theirs, 3 * MAX_PONGS).await);
         bytes
     };
     let writing = async {
@@ -67,7 +72,9 @@ async fn pings_are_answered_between_messages() {
     };
     let ((), bytes) = tokio::join!(writing, theirs_first);
     assert_eq!(bytes[..long.len()], long[..]);
-    assert_eq!(&bytes[long.len()..], b"\x8a\x03two", "only the last one is answered");
+    let numbers = PINGS - u8::try_from(MAX_PONGS).unwrap()..PINGS;
+    let pongs: Vec<_> = numbers.flat_map(|number| [0x8a, 1, number]).collect();
+    assert_eq!(bytes[long.len()..], pongs, "the last ones, in their order");
 }
 
 #[tokio::test(start_paused = true)]
