@@ -30,7 +30,7 @@ use crate::transport::{
 };
 
 /// Writes a new certificate for `names`, with a new key, and says by what it is known.
-fn write(files: &CertificateFiles, names: &[&str]) -> KeyFingerprint {
+pub(super) fn write(files: &CertificateFiles, names: &[&str]) -> KeyFingerprint {
     let key = KeyPair::generate().unwrap();
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     let certificate = CertificateParams::new(names).unwrap().self_signed(&key).unwrap();

@@ -3,8 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustls::server::StoresServerSessions;
+use tokio::{net::UdpSocket, task::JoinSet};
 
 use super::*;
+use crate::transport::keys::Certificates;
 
 /// Counts the sessions that are resumed.
 #[derive(Debug)]
@@ -35,8 +37,17 @@ impl StoresServerSessions for Counting {
 
 /// A port that counts the sessions it resumes.
 async fn counting(identity: &Identity) -> (Server, Arc<AtomicUsize>) {
+    counting_with(identity, Default::default(), Certificates::new(identity)).await
+}
+
+async fn counting_with(
+    identity: &Identity,
+    config: SecurePortConfig,
+    certificates: Certificates,
+) -> (Server, Arc<AtomicUsize>) {
     let addr = "127.0.0.1:0".parse().unwrap();
-    let mut port = SecurePort::bind(addr, identity, Default::default()).await.unwrap();
+    let mut port = SecurePort::bind(addr, identity, config).await.unwrap();
+    port.set_certificates(certificates);
     let resumed = Arc::<AtomicUsize>::default();
     port.sessions = Arc::new(Counting { inner: port.sessions.clone(), resumed: resumed.clone() });
     let listener = port.listener(ALPN);
@@ -47,7 +58,15 @@ async fn counting(identity: &Identity) -> (Server, Arc<AtomicUsize>) {
 
 /// Connects and says hello both ways: a ticket comes with the answer.
 async fn talk(server: &mut Server, connector: &SecureConnector) -> Established {
-    let mut client = connect(connector, server.addr, "quic").await.unwrap();
+    talk_at(server.addr, server, connector).await
+}
+
+async fn talk_at(
+    addr: SocketAddr,
+    server: &mut Server,
+    connector: &SecureConnector,
+) -> Established {
+    let mut client = connect(connector, addr, "quic").await.unwrap();
     let mut peer = server.accept().await;
     hello(&mut peer).await;
     peer.write.write_all(b"hello").await.unwrap();
@@ -85,4 +104,79 @@ async fn a_ticket_of_a_server_that_was_started_again_is_no_obstacle() {
     let (mut second, resumed) = counting(&identity).await;
     talk(&mut second, &connector).await;
     assert_eq!(resumed.load(Ordering::Relaxed), 0);
+}
+
+/// Stands between clients and a server, one client at a time, and counts the proofs of address that
+/// the server asks for.
+struct Witness {
+    addr: SocketAddr,
+    retries: Arc<AtomicUsize>,
+    _forwarding: JoinSet<()>,
+}
+
+impl Witness {
+    async fn of(server: &Server) -> Self {
+        let bind = async || Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+        let (front, back) = (bind().await, bind().await);
+        back.connect(server.addr).await.unwrap();
+        let (addr, retries) = (front.local_addr().unwrap(), Arc::<AtomicUsize>::default());
+        let client = Arc::new(Mutex::new(None));
+        let mut forwarding = JoinSet::new();
+        let (to, from, known) = (back.clone(), front.clone(), client.clone());
+        forwarding.spawn(async move {
+            let mut packet = [0; 2000];
+            while let Ok((length, addr)) = from.recv_from(&mut packet).await {
+                *known.lock().unwrap() = Some(addr);
+                let _ = to.send(&packet[..length]).await;
+            }
+        });
+        let count = retries.clone();
+        forwarding.spawn(async move {
+            let mut packet = [0; 2000];
+            while let Ok(length) = back.recv(&mut packet).await {
+                // RFC 9000, 17.2.5.
+                count.fetch_add((packet[0] & 0xf0 == 0xf0).into(), Ordering::Relaxed);
+                let addr = *client.lock().unwrap();
+                if let Some(addr) = addr {
+                    let _ = front.send_to(&packet[..length], addr).await;
+                }
+            }
+        });
+        Self { addr, retries, _forwarding: forwarding }
+    }
+
+    fn retries(&self) -> usize {
+        self.retries.load(Ordering::Relaxed)
+    }
+}
+
+#[tokio::test]
+async fn tokens_and_sessions_outlive_certificates_and_tokens_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let identity = Identity::ephemeral().unwrap();
+    let further = Identity::files(dir.path(), "further");
+    certificates::write(&further, &["play.example"]);
+    let certificates = Certificates::load(&identity, None, vec![further.clone()]).unwrap();
+    // Everybody has to prove their address.
+    let config = SecurePortConfig { retry_above: 0, ..Default::default() };
+    let (mut server, resumed) =
+        counting_with(&identity, config.clone(), certificates.clone()).await;
+    let (connector, witness) = (server.connector(), Witness::of(&server).await);
+    talk_at(witness.addr, &mut server, &connector).await;
+    assert_eq!((witness.retries(), resumed.load(Ordering::Relaxed)), (1, 0), "a stranger");
+    talk_at(witness.addr, &mut server, &connector).await;
+    assert_eq!((witness.retries(), resumed.load(Ordering::Relaxed)), (1, 1), "with a token");
+    certificates::write(&further, &["other.example"]);
+    certificates.reload().unwrap();
+    talk_at(witness.addr, &mut server, &connector).await;
+    assert_eq!((witness.retries(), resumed.load(Ordering::Relaxed)), (1, 2), "after that, too");
+    let stranger = server.connector();
+    talk_at(witness.addr, &mut server, &stranger).await;
+    assert_eq!(witness.retries(), 2, "a stranger is still one");
+
+    drop(server);
+    let (mut server, _) = counting_with(&identity, config, certificates).await;
+    let witness = Witness::of(&server).await;
+    talk_at(witness.addr, &mut server, &connector).await;
+    assert_eq!(witness.retries(), 0, "known to another process by what the first has given");
 }
