@@ -65,6 +65,20 @@ impl World {
         self.login_server_with("login-server", |_| ())
     }
 
+    /// As [`login_server`](Self::login_server), with this configuration (TOML).
+    ///
+    /// # Errors
+    ///
+    /// As [`login_server`](Self::login_server).
+    #[track_caller]
+    pub fn login_server_configured(&self, config: &str) -> Result<LoginServer> {
+        let file = self.scope.path().join("login-server.toml");
+        fs::write(&file, config)?;
+        self.login_server_with("login-server", |command| {
+            command.arg("--config").arg(file);
+        })
+    }
+
     /// As [`login_server`](Self::login_server), with a name of its own and more arguments.
     ///
     /// # Errors

@@ -35,18 +35,23 @@ struct Seen {
 }
 
 /// A login server with a polite player on it.
-struct Place {
-    world: World,
-    server: LoginServer,
+pub(crate) struct Place {
+    pub(crate) world: World,
+    pub(crate) server: LoginServer,
     polite: JoinHandle<Result<Seen>>,
     enough: Arc<AtomicBool>,
     memory_before_kib: u64,
 }
 
 impl Place {
-    async fn open() -> Result<Self> {
+    pub(crate) async fn open() -> Result<Self> {
+        Self::open_with("").await
+    }
+
+    /// Of a login server with this configuration.
+    pub(crate) async fn open_with(config: &str) -> Result<Self> {
         let world = World::new()?;
-        let server = world.login_server()?;
+        let server = world.login_server_configured(config)?;
         let mut client = RawClient::greeted(server.address, POLITE).await?;
         client.register("polite", "a good password").await?;
         let memory_before_kib = memory_kib(server.process.id()).context("its memory")?;
@@ -74,7 +79,7 @@ impl Place {
     }
 
     /// Demands what holds whatever strangers do: each answer in time, and memory within bounds.
-    async fn close(mut self) -> Result<()> {
+    pub(crate) async fn close(mut self) -> Result<()> {
         self.enough.store(true, Ordering::SeqCst);
         let seen = self.polite.await?.context("the polite player was not served")?;
         let grown = seen.most_memory_kib.saturating_sub(self.memory_before_kib);

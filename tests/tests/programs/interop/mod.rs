@@ -1,11 +1,13 @@
 //! Our programs and other people's: `cargo xtask interop`.
 
 mod aioquic;
+mod last_words;
 mod ngtcp2;
 mod openssl;
 mod quic_go;
+mod slowhttptest;
 
-use std::{net::SocketAddr, path::PathBuf, sync::mpsc, thread, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::Command, sync::mpsc, thread, time::Duration};
 
 use anyhow::Result;
 use connection_handler::transport::{
@@ -13,7 +15,7 @@ use connection_handler::transport::{
     keys::Identity,
     secure::{SecurePort, SecurePortConfig},
 };
-use tests::World;
+use tests::{LoginServer, Process, Scope, World};
 use tokio::{io::AsyncWriteExt, runtime, task::LocalSet};
 
 /// A folder of ours in this repository.
@@ -28,6 +30,25 @@ fn kept(name: &str) -> Result<PathBuf> {
     let folder = target.unwrap_or(&std::env::temp_dir()).join("interop").join(name);
     std::fs::create_dir_all(&folder)?;
     Ok(folder)
+}
+
+/// Python with aioquic and websockets, which is about to run a script of ours with a login server.
+fn python(scope: &Scope, server: &LoginServer, script: &str) -> Result<Command> {
+    let venv = kept("python-1")?;
+    let python = venv.join("bin/python");
+    if !venv.join("complete").exists() {
+        let mut make = Command::new("python3");
+        make.args(["-m", "venv", "--clear"]).arg(&venv);
+        Process::run(scope, "venv", make, LIMIT)?;
+        let mut install = Command::new(&python);
+        install.args(["-m", "pip", "install", "--quiet", "aioquic==1.7.2", "websockets==16.0"]);
+        Process::run(scope, "pip", install, LIMIT)?;
+        std::fs::write(venv.join("complete"), "")?;
+    }
+    let mut command = Command::new(python);
+    command.arg("-B").arg(ours("python/interop").join(script));
+    command.args(["--server", &server.address.to_string(), "--pin", &server.pin]);
+    Ok(command)
 }
 
 /// A port of the connection handler that sends back whatever comes, and its pin. It has a thread of
