@@ -4,12 +4,13 @@
 It logs in, chats and resumes its session, as the other does over TLS; then it does to the connection
 what only QUIC can do. It says a line for each step, and exits with 0 if all went as it should.
 
-    aioquic_client.py --server 127.0.0.1:9000 --pin sha256:…
+    aioquic_client.py --server 127.0.0.1:9000 --pin sha256:… [--come-back]
 """
 
 import argparse
 import asyncio
 import hmac
+import json
 import pathlib
 import secrets
 import socket
@@ -226,6 +227,23 @@ def coming_back(where, stream):
     step("resumed the session of TLS, without early data")
 
 
+def comes_back_and_back(where):
+    """Comes as often as there is a line on the input, each time with what the last time has left."""
+    token, ticket = b"", None
+    while True:
+        stream = Stream(where, token=token, ticket=ticket)
+        if ticket and not stream.quic.tls.session_resumed:
+            raise Failure("the ticket was not taken")
+        stream.sendall(gatehouse.frame(gatehouse.hello("comes back")))
+        if not stream.recv(65_536):
+            raise Failure("there is no answer")
+        token, ticket = stream.tokens[-1], stream.tickets[-1]
+        stream.close()
+        step(json.dumps({"event": "was_there", "resumed": stream.quic.tls.session_resumed}))
+        if not sys.stdin.readline():
+            return
+
+
 def crowded(where, pin):
     """So many begin a handshake and do not go on that newcomers have to prove their address."""
     sockets = []
@@ -256,12 +274,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--server", required=True, metavar="HOST:PORT")
     parser.add_argument("--pin", required=True, metavar="sha256:…")
+    parser.add_argument("--come-back", action="store_true", help="for each line of input")
     options = parser.parse_args()
     host, _, port = options.server.rpartition(":")
     where = (host, int(port), options.pin)
     name, password = "py" + secrets.token_hex(4), secrets.token_hex(12)
     gatehouse.connect = connect
     try:
+        if options.come_back:
+            comes_back_and_back(where)
+            return 0
         gatehouse.run(where, name, password)
         another_protocol_is_refused(where)
         coming_back(where, what_only_quic_can_do(where, name, password))

@@ -12,3 +12,4 @@ mod python;
 mod raw;
 mod story;
 mod trust;
+mod zombies;

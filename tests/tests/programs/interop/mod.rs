@@ -1,6 +1,7 @@
 //! Our programs and other people's: `cargo xtask interop`.
 
 mod aioquic;
+mod certificates;
 mod last_words;
 mod ngtcp2;
 mod openssl;

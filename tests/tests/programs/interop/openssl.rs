@@ -1,16 +1,34 @@
 //! OpenSSL's client.
 
-use std::process::{Command, Stdio};
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tests::World;
 
 /// What `openssl s_client` says of a connection to the login server.
 fn s_client(world: &World, address: &str, arguments: &[&str]) -> Result<String> {
-    let mut openssl = Command::new("openssl");
-    openssl.args(["s_client", "-connect", address, "-servername", "gatehouse"]).args(arguments);
+    let arguments = [&["-servername", "gatehouse"], arguments].concat();
     // The end of its input is the end of the connection.
-    let output = openssl.current_dir(world.scope.path()).stdin(Stdio::null()).output()?;
+    s_client_saying(world, address, &arguments, "")
+}
+
+/// The same, with something to say.
+pub(super) fn s_client_saying(
+    world: &World,
+    address: &str,
+    arguments: &[&str],
+    words: &str,
+) -> Result<String> {
+    let mut openssl = Command::new("openssl");
+    openssl.args(["s_client", "-connect", address]).args(arguments);
+    openssl.current_dir(world.scope.path()).stdin(Stdio::piped());
+    let mut child = openssl.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    // It may have ended before it has read that, and says why.
+    let _ = child.stdin.take().context("its input")?.write_all(words.as_bytes());
+    let output = child.wait_with_output()?;
     let said =
         [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     Ok(said.concat())
@@ -35,7 +53,7 @@ fn s_client_is_let_in_with_our_protocol_and_with_nothing_else() -> Result<()> {
     let said = s_client(&world, &address, &[&ours[..], &["-tls1_2"]].concat())?;
     assert!(said.contains("alert number 70"), "{said}");
 
-    // Records of 64 bytes: the first message of a handshake comes in many.
+    // The first message of a handshake comes in several records.
     let said = s_client(&world, &address, &[&ours[..], &["-max_send_frag", "512"]].concat())?;
     assert!(said.contains("ALPN protocol: gatehouse-client/1"), "{said}");
     Ok(())
