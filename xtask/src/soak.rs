@@ -57,9 +57,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let (suite, times) = (options.suite.clone(), options.repeat);
     let what = format!("the tests of {}, {times} times in a row", suite.join(" and "));
     all.push(Step::new("repeat", what, move |_| repeat(&suite, times)));
-    all.push(Step::new("long", "tests that are ignored otherwise, in modules called soak", |_| {
-        run_ignored("soak")
-    }));
+    all.push(Step::new(
+        "long",
+        "tests that are ignored otherwise, in modules called soak",
+        |run| run_ignored(&steps::in_module("soak"), run),
+    ));
     steps::run(all, &options.choice)
 }
 

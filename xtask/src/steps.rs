@@ -84,24 +84,30 @@ pub(crate) fn succeeds(command: &mut Command) -> Result<Outcome> {
     Ok(Outcome::Passed(String::new()))
 }
 
-/// Runs those tests that are ignored otherwise and lie in a module called `module`.
+/// Runs those tests that are ignored otherwise and that `filter`, one of nextest's, names.
 ///
 /// # Errors
 ///
 /// When one of them fails, or cargo-nextest is not installed.
-pub(crate) fn run_ignored(module: &str) -> Result<Outcome> {
+pub(crate) fn run_ignored(filter: &str, run: &Run) -> Result<Outcome> {
     needs_nextest()?;
     let mut tests = cargo();
     tests.args(["nextest", "run", "--workspace", "--all-features", "--run-ignored", "only"]);
     // They may take hours: who writes one gives it limits of its own.
     tests.args(["--no-fail-fast", "--profile", "long"]);
-    tests.args(["-E", &format!("test(/(^|::){module}::/)")]);
+    tests.args(["-E", filter]);
+    run.tell_what_is_built(&mut tests);
     let status = tests.status()?;
     match status.code() {
         Some(0) => Ok(Outcome::Passed(String::new())),
-        Some(NO_TESTS) => Ok(Outcome::Skipped(format!("no test lies in a module {module:?} yet"))),
+        Some(NO_TESTS) => Ok(Outcome::Skipped(format!("there is no {filter} yet"))),
         _ => bail!("{status}: {tests:?}"),
     }
+}
+
+/// The tests that lie in a module called `module`, as a filter of nextest.
+pub(crate) fn in_module(module: &str) -> String {
+    format!("test(/(^|::){module}::/)")
 }
 
 /// Makes sure of a tool that can do what `cargo test` cannot.
