@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A crowd that begins handshakes and does not go on: over QUIC, by aioquic, and over TCP.
 
-Each of them comes from the same address. It waits for a line on its input before it goes there, and
-says what became of it when the server has had the time to forget it.
+Each of them comes from the same address. It goes there for each line on the input, and says what
+became of it when the server has had the time to forget it.
 
     crowd.py --server 127.0.0.1:9000 --pin sha256:…
 """
@@ -71,9 +71,15 @@ def main():
     parser.add_argument("--pin", required=True, metavar="sha256:…")
     host, _, port = parser.parse_args().server.rpartition(":")
     where = (host, int(port))
-    flights = [first_packets(where) for _ in range(CROWD)]
-    say("prepared", of=CROWD)
-    sys.stdin.readline()
+    while True:
+        flights = [first_packets(where) for _ in range(CROWD)]
+        say("prepared", of=CROWD)
+        if not sys.stdin.readline():
+            return
+        crowd(flights, where)
+
+
+def crowd(flights, where):
     begin = time.monotonic()
     poll, by_number = select.poll(), {}
     first = Group(poll, by_number, flights[:FIRST], where)
@@ -89,6 +95,9 @@ def main():
             closed += tcp.recv(1) == b""
         except ConnectionError:
             closed += 1
+        tcp.close()
+    for udp, _ in by_number.values():
+        udp.close()
     factors = {"first": first.factor(), "others": others.factor()}
     say("forgotten", closed=closed, factors=factors, sent=first.sent + others.sent)
 

@@ -42,26 +42,27 @@ async fn a_crowd_over_quic_and_tcp_costs_those_who_play_nothing() -> Result<()> 
     }
     let command = python(&world.scope, &server, "crowd.py")?;
     let mut crowd = Process::start(&world.scope, "crowd", command, Stdio::Events)?;
-    crowd.events.kind("prepared", LIMIT).map_err(|error| crowd.explain(error))?;
-
-    let (before, quiet) = (memory()?, answers(&mut polite).await?);
-    crowd.say("go")?;
-    let (crowded, at_most) = (answers(&mut polite).await?, memory()?);
-    let forgotten = crowd.events.kind("forgotten", LIMIT);
-    let forgotten = forgotten.map_err(|error| crowd.explain(error))?;
-    let after = memory()?;
-    println!(
-        "{}\np99 of an answer: {quiet:?} quiet, {crowded:?} in the crowd; \
-         memory: {before} KiB, {at_most} KiB, {after} KiB",
-        forgotten.0
-    );
-    // The machine may be busy with something else in either case.
-    ensure!(crowded < quiet * 3 / 2 + Duration::from_millis(20), "{quiet:?} became {crowded:?}");
-    ensure!(after < before + FORGOTTEN_KIB, "{before} KiB became {after} KiB");
-    let factor = |group: &str| forgotten.0["factors"][group].as_f64().context("a factor");
-    ensure!(factor("first")? <= 3.2 && factor("others")? <= 0.1, "{forgotten:?}");
-    ensure!(forgotten.0["closed"] == 500, "{forgotten:?}");
-    Ok(())
+    let (before, mut waits) = (memory()?, Vec::new());
+    // What a crowd costs it costs each time; what else there is on this machine comes and goes.
+    while waits.len() < ROUNDS {
+        crowd.events.kind("prepared", LIMIT).map_err(|error| crowd.explain(error))?;
+        let quiet = answers(&mut polite).await?;
+        crowd.say("go")?;
+        let crowded = answers(&mut polite).await?;
+        let forgotten = crowd.events.kind("forgotten", LIMIT);
+        let forgotten = forgotten.map_err(|error| crowd.explain(error))?;
+        let after = memory()?;
+        println!("{}; p99 {quiet:?} quiet, {crowded:?} crowded; {after} KiB", forgotten.0);
+        let factor = |group: &str| forgotten.0["factors"][group].as_f64().context("a factor");
+        ensure!(factor("first")? <= 3.2 && factor("others")? <= 0.1, "{forgotten:?}");
+        ensure!(forgotten.0["closed"] == 500, "{forgotten:?}");
+        ensure!(after < before + FORGOTTEN_KIB, "{before} KiB became {after} KiB");
+        waits.push((quiet, crowded));
+        if crowded <= quiet * 3 / 2 + NOTHING {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("quiet and crowded: {waits:?}")
 }
 
 /// The 99th percentile of how long answers take, for a while.
@@ -88,6 +89,9 @@ async fn answers(clients: &mut Vec<RawClient>) -> Result<Duration> {
     Ok(times[times.len() * 99 / 100])
 }
 
+const ROUNDS: usize = 5;
+/// What nobody notices.
+const NOTHING: Duration = Duration::from_millis(2);
 /// Clients that ask, meanwhile.
 const POLITE: usize = 10;
 /// What an allocator may keep of what it has given back.
