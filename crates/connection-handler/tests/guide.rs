@@ -1,8 +1,10 @@
-//! The guide says what its example does, and keeps its word about the length of a handler.
+//! The guide says what its example does, and keeps its word about the length of a handler; and what
+//! is said to be tested is.
 
 use std::{fs, path::Path};
 
 const README: &str = include_str!("../README.md");
+const ACCEPTANCE: &str = include_str!("../src/transport/secure/ACCEPTANCE.md");
 
 #[test]
 fn every_block_of_the_guide_is_part_of_its_example() {
@@ -30,12 +32,28 @@ fn a_new_kind_of_connection_takes_at_most_thirty_lines_beside_its_enums() {
     assert_eq!(fs::read_dir(folder).unwrap().count(), 4);
 }
 
+#[test]
+fn every_test_that_is_said_to_show_something_is_there() {
+    let mut sources = Vec::new();
+    for folder in ["src", "tests", "../../tests/tests", "../../login-server/tests"] {
+        read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut sources);
+    }
+    // Between backticks is every other piece; the name of a test is a sentence.
+    let names = ACCEPTANCE.split('`').skip(1).step_by(2);
+    let names: Vec<_> = names.filter(|name| name.matches('_').count() > 1).collect();
+    assert!(names.len() > 40, "{names:?}");
+    for name in names {
+        let test = format!("fn {name}()");
+        assert!(sources.iter().any(|source| source.contains(&test)), "there is no {test}");
+    }
+}
+
 fn read_all(folder: &Path, sources: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         match path.is_dir() {
             true => read_all(&path, sources),
-            false => sources.push(fs::read_to_string(&path).unwrap()),
+            false => sources.extend(fs::read_to_string(&path)),
         }
     }
 }

@@ -47,6 +47,10 @@
 
 mod accept;
 #[cfg(any(doc, doctest))]
+pub mod acceptance {
+    #![doc = include_str!("ACCEPTANCE.md")]
+}
+#[cfg(any(doc, doctest))]
 pub mod capabilities {
     #![doc = include_str!("CAPABILITIES.md")]
 }
