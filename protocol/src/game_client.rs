@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     BootId, Goodbye, Hello, JoinSecret, Password, RequestId, ServerEvents, ServerId, SessionToken,
-    Text, UnixMillis, Welcome,
+    SignedTicket, Text, UnixMillis, Welcome,
     codec::{Decode, Encode},
     ids::decimal,
     kind::kinds,
@@ -304,6 +304,8 @@ pub struct JoinTicket {
     pub port: u16,
     /// What to show it. OpenTTD has one password for all: use it at once, it changes.
     pub secret: JoinSecret,
+    /// What to show it where it takes tickets: for this player, once, for some minutes.
+    pub ticket: SignedTicket,
 }
 
 /// Something said.

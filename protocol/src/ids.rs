@@ -3,6 +3,7 @@
 
 use std::{fmt, num::ParseIntError, str::FromStr};
 
+use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Decode, Encode};
@@ -75,6 +76,53 @@ id_of_64_bits! {
     /// One life of a process: random, so that two of them are told apart.
     BootId
 }
+
+/// Which ticket: 16 random bytes, which only say something on a launcher's link. As text 22
+/// characters of base64url.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
+#[serde(try_from = "String", into = "String")]
+pub struct TicketId(pub [u8; 16]);
+
+/// A public key with which tickets are checked: Ed25519. As text 43 characters of base64url.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TicketKey(pub [u8; 32]);
+
+macro_rules! public_bytes {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&BASE64URL_NOPAD.encode(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{self}")
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = &'static str;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| "not base64url")?;
+                bytes.try_into().map(Self).map_err(|_| "of another length")
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(bytes: $name) -> Self {
+                bytes.to_string()
+            }
+        }
+    };
+}
+
+public_bytes!(TicketId);
+public_bytes!(TicketKey);
 
 /// Serde of a 64-bit number that is no id: decimal digits, as a string.
 pub(crate) mod decimal {

@@ -9,14 +9,15 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Admission, GamePlayerId, Goodbye, Hello, List, RequestId, ServerChange, Text, Welcome,
+    Admission, GamePlayerId, Goodbye, Hello, JoinSecret, List, RequestId, ServerChange,
+    SignedTicket, Text, TicketId, TicketKey, Welcome,
     codec::{Decode, Encode},
     hello::highest_common,
     ids::decimal,
 };
 
 /// The version of the messages of this module.
-pub const KEEPER_VERSION: u16 = 1;
+pub const KEEPER_VERSION: u16 = 2;
 
 /// The oldest version this side still speaks.
 pub const KEEPER_LOWEST: u16 = 1;
@@ -71,6 +72,28 @@ pub enum ToKeeper {
         #[serde(with = "decimal")]
         nonce: u64,
     },
+    /// Believe tickets for `server` that are signed with one of these keys, and no others. Since
+    /// version 2.
+    TicketKeys {
+        /// What the server is called in its tickets.
+        server: Text<128>,
+        /// How many milliseconds the login server's clock is ahead of the one here.
+        ahead_ms: i64,
+        /// The keys.
+        keys: List<TicketKey, 8>,
+    },
+    /// A player with a ticket wants to join. Answered by `Admitted`. Since version 2: an older
+    /// keeper hears `Admit`.
+    AdmitTicket {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// The player's account.
+        player: Text<64>,
+        /// What the player holds.
+        ticket: SignedTicket,
+        /// For a game that takes no ticket.
+        code: JoinSecret,
+    },
 }
 
 /// What a keeper says to its launcher.
@@ -109,6 +132,21 @@ pub enum FromKeeper {
         /// What the ping said.
         #[serde(with = "decimal")]
         nonce: u64,
+    },
+    /// A player is in the game, and has used this ticket up. Said again, of everybody who is in, to
+    /// a launcher that attaches. Since version 2.
+    Arrived {
+        /// The ticket.
+        ticket: SignedTicket,
+        /// Its id.
+        id: TicketId,
+        /// The player, as the game counts them.
+        player: GamePlayerId,
+    },
+    /// The player with this ticket is not in the game any more. Since version 2.
+    Left {
+        /// Which ticket.
+        ticket: TicketId,
     },
 }
 
@@ -195,7 +233,7 @@ pub fn negotiate_keeper(hello: &Hello) -> Result<u16, Goodbye> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{JoinSecret, ServerProperty, ServerState, Wire, decode, encode};
+    use crate::{ServerProperty, ServerState, Wire, decode, encode};
 
     #[track_caller]
     fn check<M: Wire + PartialEq + fmt::Debug>(message: &M, expected: &[u8]) {
@@ -207,7 +245,7 @@ mod tests {
 
     #[test]
     fn an_old_keeper_and_a_new_launcher_agree_on_the_bytes() {
-        check(&ToKeeper::Hello(keeper_hello("a")), &[0, 1, b'a', 1, 1, 0]);
+        check(&ToKeeper::Hello(keeper_hello("a")), &[0, 1, b'a', 1, 2, 0]);
         check(&ToKeeper::Attach, &[1]);
         check(&ToKeeper::Report, &[2]);
         check(&ToKeeper::Stop, &[3]);
@@ -224,6 +262,14 @@ mod tests {
         check(&ToKeeper::Kick { player, reason: Text::lossy("x") }, &[7, 2, 1, b'x']);
         check(&ToKeeper::Ping { nonce: 5 }, &[8, 5]);
         check(&ToKeeper::Pong { nonce: 5 }, &[9, 5]);
+        let (ticket, id) = (SignedTicket(Text::lossy("t")), TicketId([7; 16]));
+        let server = Text::lossy("s");
+        let keys = ToKeeper::TicketKeys { server, ahead_ms: -1, keys: List::default() };
+        check(&keys, &[10, 1, b's', 1, 0]);
+        let (player, code) = (Text::lossy("ann"), JoinSecret(Text::lossy("c")));
+        let admit =
+            ToKeeper::AdmitTicket { request: RequestId(7), player, ticket: ticket.clone(), code };
+        check(&admit, &[11, 7, 3, b'a', b'n', b'n', 1, b't', 1, b'c']);
 
         check(&FromKeeper::Goodbye(Goodbye::TakenOver), &[1, 3]);
         let changes = vec![
@@ -246,6 +292,9 @@ mod tests {
         check(&FromKeeper::Exited(exited), &[5, 1, 18, 0]);
         check(&FromKeeper::Ping { nonce: 1 }, &[6, 1]);
         check(&FromKeeper::Pong { nonce: 1 }, &[7, 1]);
+        let arrived = FromKeeper::Arrived { ticket, id, player: GamePlayerId(2) };
+        check(&arrived, &[&[8, 1, b't'][..], &[7; 16], &[2]].concat());
+        check(&FromKeeper::Left { ticket: id }, &[&[9][..], &[7; 16]].concat());
     }
 
     #[test]
@@ -253,7 +302,7 @@ mod tests {
         let hello = |lowest, highest| Hello { lowest, highest, ..keeper_hello("test") };
         assert_eq!(negotiate_keeper(&hello(1, 9)), Ok(KEEPER_VERSION));
         assert_eq!(negotiate_keeper(&hello(0, 0)), Err(Goodbye::YouAreTooOld { lowest: 1 }));
-        assert_eq!(negotiate_keeper(&hello(8, 9)), Err(Goodbye::IAmTooOld { highest: 1 }));
+        assert_eq!(negotiate_keeper(&hello(8, 9)), Err(Goodbye::IAmTooOld { highest: 2 }));
         assert!(matches!(negotiate_keeper(&hello(2, 1)), Err(Goodbye::Violation { .. })));
     }
 }

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     EnrollmentSecret, GamePlayerId, Goodbye, Hello, JoinSecret, List, RequestId, ServerEvents,
-    ServerId, Text, Welcome,
+    ServerId, SignedTicket, Text, TicketId, TicketKey, UnixMillis, Welcome,
     codec::{Decode, Encode},
     ids::decimal,
+    kind::kinds,
 };
 
 /// What a launcher says to the login server. Who it is was proved by its key in the handshake.
@@ -53,6 +54,19 @@ pub enum FromLauncher {
         #[serde(with = "decimal")]
         nonce: u64,
     },
+    /// A player is in the game of a server, and has shown this ticket for it, or the code that came
+    /// with it. Said again, of everybody who is in, on every new connection.
+    Arrived {
+        /// The ticket.
+        ticket: SignedTicket,
+        /// The player, as the game counts them.
+        player: GamePlayerId,
+    },
+    /// The player with this ticket is not in the game any more.
+    Left {
+        /// Which ticket, of one that has arrived.
+        ticket: TicketId,
+    },
 }
 
 /// What the login server says to a launcher.
@@ -67,6 +81,14 @@ pub enum ToLauncher {
         /// The name the operator gave it.
         name: Text<64>,
     },
+    /// Believe tickets that are signed with one of these keys, and no others. Comes before the first
+    /// `Admit`, and again when a key is another one.
+    TicketKeys {
+        /// What the login server's clock shows: tickets are good for minutes.
+        now: UnixMillis,
+        /// The key that signs, the next one, and some that have signed lately.
+        keys: List<TicketKey, 8>,
+    },
     /// A player wants to join. Answered by `Admitted`.
     Admit {
         /// Ties the answer to it.
@@ -75,6 +97,10 @@ pub enum ToLauncher {
         server: ServerId,
         /// The player's account.
         player: Text<64>,
+        /// What the player holds. What is said about this player has to name it.
+        ticket: SignedTicket,
+        /// 20 characters for a game that takes no ticket: its password, or what its gate lets in.
+        code: JoinSecret,
     },
     /// A player no longer wants to be there: the game should not wait for them.
     Dismiss {
@@ -101,6 +127,8 @@ pub enum ToLauncher {
         /// Shown to the player.
         reason: Text<128>,
     },
+    /// Something the launcher has said is not taken.
+    Refused(LauncherRefusal),
     /// Are you there? Answered by `Pong`.
     Ping {
         /// Comes back in the answer.
@@ -140,4 +168,32 @@ pub enum Admission {
     NotReady,
     /// The server has as many players as fit in.
     Full,
+    /// The player's ticket is not good, or was used before.
+    TicketRefused,
+}
+
+/// Why something a launcher has said is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, thiserror::Error)]
+pub enum LauncherRefusal {
+    /// A server is not listed: its operator lets this launcher have no more.
+    #[error("server {server} is not listed: no more than {most} are allowed")]
+    TooManyServers {
+        /// Which one.
+        server: ServerId,
+        /// How many there may be.
+        most: u32,
+    },
+    /// Nothing is heard about a player whose ticket for a server of this launcher is not known.
+    #[error("no player with this ticket is on a server of this launcher")]
+    NotYourPlayer {
+        /// The ticket, if one could be read.
+        ticket: Option<TicketId>,
+    },
+}
+
+kinds! {
+    /// What a launcher says, without its fields.
+    FromLauncherKind of FromLauncher {
+        Hello, Enroll, Servers, Reachable, Admitted, Said, Ping, Pong, Arrived, Left,
+    }
 }

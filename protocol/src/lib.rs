@@ -52,20 +52,20 @@ pub use crate::{
         ToGameController, controller_hello, negotiate_controller,
     },
     hello::{Goodbye, Hello, MAX_HELLO, UnixMillis, VERSION, Welcome, negotiate},
-    ids::{BootId, GamePlayerId, RequestId, ServerId},
+    ids::{BootId, GamePlayerId, RequestId, ServerId, TicketId, TicketKey},
     json::{decode_json, encode_json},
     keeper::{
         ExitCause, Exited, FromKeeper, KEEPER_LOWEST, KEEPER_VERSION, KeeperChange, KeeperChanges,
         ToKeeper, keeper_hello, negotiate_keeper,
     },
     kind::{GoodbyeKind, RefusalKind},
-    launcher::{Admission, FromLauncher, Reachable, ToLauncher},
+    launcher::{Admission, FromLauncher, FromLauncherKind, LauncherRefusal, Reachable, ToLauncher},
     list::{List, ListError},
     operator::{
         CaptureScope, Field, FromOperator, LauncherInfo, LoginServerStatus, Penalty, PlayerInfo,
         ServerInfo, Task, ToOperator,
     },
-    secret::{ControllerToken, EnrollmentSecret, JoinSecret, Password, SessionToken},
+    secret::{ControllerToken, EnrollmentSecret, JoinSecret, Password, SessionToken, SignedTicket},
     server::{ServerChange, ServerEvent, ServerEvents, ServerProperty, ServerState},
     text::{Text, TextError},
 };

@@ -49,6 +49,12 @@ secret_text! {
     ControllerToken, 64
 }
 
+secret_text! {
+    /// Permission for one player to join one server, once, signed by the login server: a PASETO
+    /// `v4.public` token. Who shows it in time is let in.
+    SignedTicket, 1024
+}
+
 macro_rules! secret_bytes {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -330,6 +330,7 @@ TO_GAME_CLIENT = [
             "address": Reader.address,
             "port": Reader.u16,
             "secret": read_text(32),
+            "ticket": read_text(1024),
         },
     ),
     ("Left", {"request": lambda reader: reader.optional(reader.u32)}),

@@ -20,13 +20,35 @@ import tempfile
 import gatehouse_client as gatehouse
 from gatehouse_client import Failure, Reader, answered, number, read_text, step, text
 
+LAUNCHER_REFUSAL = [
+    ("TooManyServers", {"server": Reader.id, "most": Reader.u32}),
+    ("NotYourPlayer", {"ticket": lambda reader: reader.optional(lambda: reader.take(16))}),
+]
+
 TO_LAUNCHER = [
     *gatehouse.TO_GAME_CLIENT[:2],
     ("Enrolled", {"name": read_text(64)}),
-    ("Admit", {"request": Reader.u32, "server": Reader.id, "player": read_text(64)}),
+    (
+        "TicketKeys",
+        {
+            "now": Reader.u64,
+            "keys": lambda reader: reader.list(8, lambda: reader.take(32)),
+        },
+    ),
+    (
+        "Admit",
+        {
+            "request": Reader.u32,
+            "server": Reader.id,
+            "player": read_text(64),
+            "ticket": read_text(1024),
+            "code": read_text(32),
+        },
+    ),
     ("Dismiss", {"server": Reader.id, "player": read_text(64)}),
     ("Say", {"server": Reader.id, "speaker": read_text(64), "text": read_text(400)}),
     ("Kick", {"server": Reader.id, "player": Reader.u32, "reason": read_text(128)}),
+    ("Refused", {"why": gatehouse.read_one_of(LAUNCHER_REFUSAL)}),
     ("Ping", {"nonce": Reader.u64}),
     ("Pong", {"nonce": Reader.u64}),
 ]
@@ -63,6 +85,14 @@ def ping(nonce):
 
 def pong(nonce):
     return number(7) + number(nonce)
+
+
+def arrived(ticket, player):
+    return number(8) + text(ticket, 1024) + number(player)
+
+
+def left(ticket):
+    return number(9) + ticket
 
 
 def appeared(server):
@@ -129,6 +159,18 @@ def server_of(player, listed):
     return next((id for id, server in listed.known.items() if server["players"] == player), None)
 
 
+def speak_of_a_player(launcher, ticket):
+    """The player arrives, which is taken, and so does nobody, which is not."""
+    launcher.send(arrived(ticket, 7))
+    launcher.send(arrived("v4.public.AAAA", 8))
+    launcher.send(left(bytes(16)))
+    for wanted in (None, bytes(16)):
+        refused = launcher.expect("Refused")["why"]
+        if (refused["is"], refused["ticket"]) != ("NotYourPlayer", wanted):
+            raise Failure(f"a player without a ticket is answered by {refused}")
+    step("only who has a ticket is a player of ours")
+
+
 def play(launcher, client, own):
     """A player finds the server, joins, talks, and leaves. `own` is its id on our own link."""
     listed = gatehouse.Servers()
@@ -149,7 +191,10 @@ def play(launcher, client, own):
     wanted = {"server": server, "address": "127.0.0.1", "port": 3979, "secret": "a secret"}
     if not wanted.items() <= ticket.items():
         raise Failure(f"{wanted} was expected, and this came: {ticket}")
+    if ticket["ticket"] != admit["ticket"]:
+        raise Failure("the player and the launcher got different tickets")
     step(f"{admit['player']} joined it: {ticket['address']}, port {ticket['port']}")
+    speak_of_a_player(launcher, admit["ticket"])
 
     client.requests += 1
     client.send(gatehouse.chat(client.requests, 1, "hello, game"))

@@ -100,10 +100,12 @@ class Golden(unittest.TestCase):
                 launcher.entered(server, 2, "Ada"),
             ),
             "Reachable": launcher.reachable(server, [], 3979),
-            "Admitted": launcher.granted(5, "k3JYt8Wq0ZbVx5RmPa7e"),
+            "Admitted": launcher.granted(5, "k3jyt8wq2zbvx5rmpa7e"),
             "Said": launcher.said(server, "Player", "all aboard"),
             "Ping": launcher.ping(11),
             "Pong": launcher.pong(12),
+            "Arrived": launcher.arrived("v4.public.eyJqdGkiOiIi", 2),
+            "Left": launcher.left(bytes(range(16))),
         }.items():
             self.assertEqual(data.hex(), golden("from_launcher")[name].hex(), name)
 

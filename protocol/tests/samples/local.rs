@@ -4,10 +4,13 @@ use protocol::{
     Admission, BootId, CaptureScope, ExitCause, Exited, Field, FromKeeper, FromOperator,
     GamePlayerId, Goodbye, Hello, KeeperChange, KeeperChanges, LauncherInfo, List,
     LoginServerStatus, Penalty, PlayerInfo, RequestId, ServerChange, ServerInfo, ServerState, Task,
-    ToKeeper, ToOperator, UnixMillis, Welcome,
+    TicketKey, ToKeeper, ToOperator, UnixMillis, Welcome,
 };
 
-use super::{parts::SERVER, samples, text};
+use super::{
+    parts::{SERVER, secret, signed_ticket, ticket_id},
+    samples, text,
+};
 
 samples! { ToKeeper {
     Hello: ToKeeper::Hello(hello("game-server-launcher/0.1.0", 1));
@@ -20,6 +23,12 @@ samples! { ToKeeper {
     Kick: ToKeeper::Kick { player: GamePlayerId(2), reason: text("too loud") };
     Ping: ToKeeper::Ping { nonce: 13 };
     Pong: ToKeeper::Pong { nonce: 14 };
+    TicketKeys: ToKeeper::TicketKeys {
+        server: text("0123/4567"), ahead_ms: -250, keys: List::first_of([TicketKey([0xa5; 32])]),
+    };
+    AdmitTicket: ToKeeper::AdmitTicket {
+        request: RequestId(5), player: text("ada"), ticket: signed_ticket(), code: secret(),
+    };
 } }
 
 samples! { FromKeeper {
@@ -40,6 +49,10 @@ samples! { FromKeeper {
     });
     Ping: FromKeeper::Ping { nonce: 14 };
     Pong: FromKeeper::Pong { nonce: 13 };
+    Arrived: FromKeeper::Arrived {
+        ticket: signed_ticket(), id: ticket_id(), player: GamePlayerId(2),
+    };
+    Left: FromKeeper::Left { ticket: ticket_id() };
 } }
 
 samples! { KeeperChange {

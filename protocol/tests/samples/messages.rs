@@ -4,12 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use protocol::{
     Admission, BootId, Channel, Continuation, EnrollmentSecret, FromGameClient, FromLauncher,
-    GamePlayerId, Goodbye, Hello, JoinSecret, JoinTicket, LastSeen, List, LoggedIn, Password,
+    GamePlayerId, Goodbye, Hello, JoinTicket, LastSeen, LauncherRefusal, List, LoggedIn, Password,
     Reachable, Refusal, RequestId, Said, ServerChange, ServerEvent, ServerEvents, ServerProperty,
-    ServerState, SessionToken, Speaker, ToGameClient, ToLauncher, UnixMillis, Welcome,
+    ServerState, SessionToken, Speaker, TicketKey, ToGameClient, ToLauncher, UnixMillis, Welcome,
 };
 
-use super::{parts::SERVER, samples, text};
+use super::{
+    parts::{SERVER, secret, signed_ticket, ticket_id},
+    samples, text,
+};
 
 samples! { FromGameClient {
     Hello: FromGameClient::Hello(hello("gatehouse/0.1.0")),
@@ -105,16 +108,28 @@ samples! { FromLauncher {
     Said: FromLauncher::Said { server: SERVER, name: text("Player"), text: text("all aboard") };
     Ping: FromLauncher::Ping { nonce: 11 };
     Pong: FromLauncher::Pong { nonce: 12 };
+    Arrived: FromLauncher::Arrived { ticket: signed_ticket(), player: GamePlayerId(2) };
+    Left: FromLauncher::Left { ticket: ticket_id() };
 } }
 
 samples! { ToLauncher {
     Welcome: ToLauncher::Welcome(welcome());
     Goodbye: ToLauncher::Goodbye(Goodbye::NotEnrolled);
     Enrolled: ToLauncher::Enrolled { name: text("cellar") };
-    Admit: ToLauncher::Admit { request: RequestId(5), server: SERVER, player: text("ada") };
+    TicketKeys: ToLauncher::TicketKeys {
+        now: UnixMillis(1_800_000_000_000), keys: List::first_of([TicketKey([0xa5; 32])]),
+    };
+    Admit: ToLauncher::Admit {
+        request: RequestId(5),
+        server: SERVER,
+        player: text("ada"),
+        ticket: signed_ticket(),
+        code: secret(),
+    };
     Dismiss: ToLauncher::Dismiss { server: SERVER, player: text("ada") };
     Say: ToLauncher::Say { server: SERVER, speaker: text("ada"), text: text("hello, world") };
     Kick: ToLauncher::Kick { server: SERVER, player: GamePlayerId(2), reason: text("too loud") };
+    Refused: ToLauncher::Refused(LauncherRefusal::NotYourPlayer { ticket: Some(ticket_id()) });
     Ping: ToLauncher::Ping { nonce: 12 };
     Pong: ToLauncher::Pong { nonce: 11 };
 } }
@@ -166,15 +181,18 @@ fn changed(property: ServerProperty) -> ServerEvent {
 }
 
 fn joined(address: IpAddr) -> JoinTicket {
-    JoinTicket { request: RequestId(5), server: SERVER, address, port: 3979, secret: secret() }
+    JoinTicket {
+        request: RequestId(5),
+        server: SERVER,
+        address,
+        port: 3979,
+        secret: secret(),
+        ticket: signed_ticket(),
+    }
 }
 
 fn password(password: &str) -> Password {
     Password(text(password))
-}
-
-fn secret() -> JoinSecret {
-    JoinSecret(text("k3JYt8Wq0ZbVx5RmPa7e"))
 }
 
 fn token() -> SessionToken {

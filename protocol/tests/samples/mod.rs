@@ -9,9 +9,9 @@ use std::fmt::Debug;
 
 use protocol::{
     Admission, CaptureScope, Channel, ExitCause, FromGameClient, FromGameController, FromKeeper,
-    FromLauncher, FromOperator, GameChange, Goodbye, KeeperChange, PlayerDataAnswer, Refusal,
-    ServerChange, ServerEvent, ServerProperty, ServerState, Speaker, Text, ToGameClient,
-    ToGameController, ToKeeper, ToLauncher, ToOperator, Wire,
+    FromLauncher, FromOperator, GameChange, Goodbye, KeeperChange, LauncherRefusal,
+    PlayerDataAnswer, Refusal, ServerChange, ServerEvent, ServerProperty, ServerState, Speaker,
+    Text, ToGameClient, ToGameController, ToKeeper, ToLauncher, ToOperator, Wire,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -58,6 +58,7 @@ pub(crate) fn visit_public(visitor: &mut impl Visitor) {
     visitor.visit::<ToGameController>();
     visitor.visit::<GameChange>();
     visitor.visit::<PlayerDataAnswer>();
+    visitor.visit::<LauncherRefusal>();
 }
 
 /// Lets `visitor` do its thing for every enum that stays on one machine.

@@ -1,8 +1,9 @@
 //! What messages are made of.
 
 use protocol::{
-    Admission, Channel, GamePlayerId, Goodbye, JoinSecret, Refusal, ServerChange, ServerEvent,
-    ServerId, ServerProperty, ServerState, Speaker, UnixMillis,
+    Admission, Channel, GamePlayerId, Goodbye, JoinSecret, LauncherRefusal, Refusal, ServerChange,
+    ServerEvent, ServerId, ServerProperty, ServerState, SignedTicket, Speaker, TicketId,
+    UnixMillis,
 };
 
 use super::{samples, text};
@@ -90,8 +91,28 @@ samples! { ServerState {
 } }
 
 samples! { Admission {
-    Granted: Admission::Granted { secret: JoinSecret(text("k3JYt8Wq0ZbVx5RmPa7e")) };
+    Granted: Admission::Granted { secret: secret() };
     UnknownServer: Admission::UnknownServer;
     NotReady: Admission::NotReady;
     Full: Admission::Full;
+    TicketRefused: Admission::TicketRefused;
 } }
+
+samples! { LauncherRefusal {
+    TooManyServers: LauncherRefusal::TooManyServers { server: SERVER, most: 2 };
+    NotYourPlayer: LauncherRefusal::NotYourPlayer { ticket: Some(ticket_id()) },
+        unreadable: LauncherRefusal::NotYourPlayer { ticket: None };
+} }
+
+pub(super) fn secret() -> JoinSecret {
+    JoinSecret(text("k3jyt8wq2zbvx5rmpa7e"))
+}
+
+/// Begins as a real one does: those have some 400 characters.
+pub(super) fn signed_ticket() -> SignedTicket {
+    SignedTicket(text("v4.public.eyJqdGkiOiIi"))
+}
+
+pub(super) fn ticket_id() -> TicketId {
+    TicketId(std::array::from_fn(|i| i as u8))
+}
