@@ -40,6 +40,19 @@ impl Gate {
         self.keys = keys;
     }
 
+    /// Whether [`Gate::admit`] would let a player in now. Touches no disk.
+    ///
+    /// # Errors
+    ///
+    /// See [`AdmitError`].
+    pub fn check(&self, text: &str, now_ms: u64) -> Result<Ticket, AdmitError> {
+        let ticket = Ticket::check(text, &self.server, &self.keys, now_ms)?;
+        if self.spent.contains(ticket.id) {
+            return Err(SpendError::Before.into());
+        }
+        Ok(ticket)
+    }
+
     /// Lets a player in, once: the ticket is used, and that is on disk, when this returns `Ok`.
     ///
     /// Blocks on the disk, for a ticket that is good.
@@ -75,11 +88,18 @@ mod tests {
         let ticket = Ticket::new(17, "Rosa", server, NOW, Duration::from_secs(60)).unwrap();
         let text = keys.sign(&ticket);
 
+        assert_eq!(
+            open("home/7", "spent").check(&text, NOW).unwrap(),
+            ticket,
+            "as often as you like"
+        );
         let elsewhere = open("home/8", "other").admit(&text, NOW);
         assert!(matches!(elsewhere, Err(AdmitError::Ticket(TicketError::AnotherServer))));
         assert_eq!(open("home/7", "spent").admit(&text, NOW).unwrap(), ticket);
         // Until the last moment at which it could be good, by whatever clock.
         for later in [0, 74_999] {
+            let again = open("home/7", "spent").check(&text, NOW + later);
+            assert!(matches!(again, Err(AdmitError::Spent(SpendError::Before))), "{again:?}");
             let again = open("home/7", "spent").admit(&text, NOW + later);
             assert!(matches!(again, Err(AdmitError::Spent(SpendError::Before))), "{again:?}");
         }

@@ -167,6 +167,12 @@ impl SigningKeys {
         VerifyingKeys::new(own.into_iter().chain(retired.map(|(key, _)| *key)))
     }
 
+    /// What reads tickets of players who were let in before: also the last keys of all, retired
+    /// for however long.
+    pub fn remembered(&self) -> VerifyingKeys {
+        self.public(0)
+    }
+
     /// As text (JSON, with the secret halves), to be kept in a private file.
     pub fn to_text(&self) -> Zeroizing<String> {
         let encode = |bytes: &[u8; 32]| BASE64URL_NOPAD.encode(bytes);

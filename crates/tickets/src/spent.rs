@@ -66,6 +66,11 @@ impl Spent {
         }
     }
 
+    /// Whether an id is remembered.
+    pub fn contains(&self, id: TicketId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
     /// How many ids are remembered.
     pub fn len(&self) -> usize {
         self.by_id.len()

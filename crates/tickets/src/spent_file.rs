@@ -74,6 +74,11 @@ impl SpentFile {
         written.map(Ok)
     }
 
+    /// Whether a ticket was used, and could be used again if that were not remembered.
+    pub fn contains(&self, id: TicketId) -> bool {
+        self.spent.contains(id)
+    }
+
     /// How many tickets are remembered.
     pub fn len(&self) -> usize {
         self.spent.len()

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +86,22 @@ impl ServerName {
     pub fn parse(text: &str) -> Result<Self, ServerNameError> {
         let fits = (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         if fits { Ok(Self(text.into())) } else { Err(ServerNameError) }
+    }
+
+    /// What the server with this id is called, of the launcher whose key has this fingerprint:
+    /// `LAUNCHER/SERVER`, in hexadecimal digits.
+    pub fn of_launcher(fingerprint: &[u8; 32], server: u64) -> Self {
+        let name = format!("{}/{server:016x}", HEXLOWER.encode(fingerprint));
+        Self(name.into())
+    }
+
+    /// The fingerprint and the id that [`ServerName::of_launcher`] was given; none when the name is
+    /// another one.
+    pub fn launcher(&self) -> Option<([u8; 32], u64)> {
+        let (fingerprint, server) = self.0.split_once('/')?;
+        let fingerprint = HEXLOWER.decode(fingerprint.as_bytes()).ok()?.try_into().ok()?;
+        let server = u64::from_str_radix(server, 16).ok()?;
+        (Self::of_launcher(&fingerprint, server) == *self).then_some((fingerprint, server))
     }
 
     /// The name.
@@ -173,7 +189,7 @@ impl Ticket {
         keys: &VerifyingKeys,
         now_ms: u64,
     ) -> Result<Self, TicketError> {
-        let ticket = Self::verify(text, keys)?;
+        let ticket = Self::read(text, keys)?;
         if ticket.server != *server {
             return Err(TicketError::AnotherServer);
         }
@@ -192,7 +208,13 @@ impl Ticket {
         self.expires_ms.saturating_add(millis(Self::CLOCK_TOLERANCE))
     }
 
-    fn verify(text: &str, keys: &VerifyingKeys) -> Result<Self, TicketError> {
+    /// Reads a ticket and checks only that it was signed with one of `keys`: lets nobody in, but
+    /// says whose ticket it is, and was.
+    ///
+    /// # Errors
+    ///
+    /// [`TicketError::Malformed`], [`TicketError::UnknownKey`] or [`TicketError::Forged`].
+    pub fn read(text: &str, keys: &VerifyingKeys) -> Result<Self, TicketError> {
         if text.len() > Self::MAX_BYTES {
             return Err(TicketError::Malformed);
         }
@@ -277,6 +299,31 @@ mod tests {
         assert_eq!(check("home/7", &public, NOW + 75_000), Err(TicketError::Expired));
         assert!(check("home/7", &public, NOW - 15_000).is_ok());
         assert_eq!(check("home/7", &public, NOW - 15_001), Err(TicketError::NotYet));
+    }
+
+    #[test]
+    fn a_server_of_a_launcher_has_a_name_that_can_be_read() {
+        let name = ServerName::of_launcher(&[0xab; 32], 0x1234);
+        assert_eq!(name.as_str(), format!("{}/0000000000001234", "ab".repeat(32)));
+        assert_eq!(ServerName::parse(name.as_str()), Ok(name.clone()));
+        assert_eq!(name.launcher(), Some(([0xab; 32], 0x1234)));
+        let digits = "ab".repeat(32);
+        for other in ["home/7", &format!("{digits}/1234"), &format!("{digits}/000000000000AB34")] {
+            assert_eq!(server(other).launcher(), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_old_ticket_still_says_whose_it_was() {
+        let mut keys = SigningKeys::generate().unwrap();
+        let text = keys.sign(&ticket());
+        keys.rotate(NOW).unwrap();
+        let later = NOW + 24 * 3600 * 1000;
+        assert_eq!(Ticket::read(&text, &keys.public(later)), Err(TicketError::UnknownKey));
+        let read = Ticket::read(&text, &keys.remembered()).unwrap();
+        assert_eq!((read.account, read.player.as_str()), (17, "Rosa"));
+        keys.replace().unwrap();
+        assert_eq!(Ticket::read(&text, &keys.remembered()), Err(TicketError::UnknownKey));
     }
 
     #[test]
