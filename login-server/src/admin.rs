@@ -3,6 +3,7 @@
 
 use std::{net::IpAddr, path::Path, time::Duration};
 
+use ::tickets::SigningKeys;
 use accounts::{
     Account, AccountName, AddressRange, AuditAction, AuditFilter, Audited, Author, HashQueue,
     LauncherLimits, LauncherName, NewSanction, Origin, Password, RoleName, SanctionFilter,
@@ -13,8 +14,9 @@ use protocol::{Field, List, Penalty, Task, Text, UnixMillis};
 use zeroize::Zeroizing;
 
 use crate::{
-    lobby::{Event, Mute, SessionId, Whom},
+    lobby::{Event, LauncherKey, Mute, SessionId, Whom},
     store::now,
+    tickets,
 };
 
 /// Does what operators want done.
@@ -163,6 +165,10 @@ impl Admin {
                 let name = LauncherName::parse(&name)?;
                 let limited = self.store.limit_launcher(&name, limits, by, at).await?;
                 ensure!(limited, "no launcher has this name");
+                let launchers = self.store.launchers().await?.into_iter();
+                let keys = launchers.filter(|known| known.name == name).map(|known| known.key);
+                let events = keys.map(|key| Event::LauncherLimited { key: LauncherKey(key) });
+                done.events.extend(events);
             }
             Task::Audit { count } => {
                 for entry in self.store.audit_entries(AuditFilter::default(), count).await? {
@@ -192,6 +198,18 @@ impl Admin {
             Task::CloseReport { number, resolution } => {
                 let closed = self.store.close_report(number, &resolution, by, at).await?;
                 ensure!(closed, "no open report has this number");
+            }
+            Task::TicketKeys => {
+                let keys = tickets::load_or_create(&self.data_dir)?;
+                done.records = ticket_key_records(&keys);
+            }
+            Task::RotateTicketKeys { stolen } => {
+                let keys = tickets::rotate(&self.data_dir, stolen, at.as_millis())?;
+                let audited = Audited::of(AuditAction::KeysRotated, by);
+                let how = if stolen { "tickets: all replaced" } else { "tickets" };
+                self.store.audit(&audited.saying(how), at).await?;
+                done.records = ticket_key_records(&keys);
+                done.events.push(Event::TicketKeys(keys.into()));
             }
             Task::Backup { file } => {
                 let secrets = self.secrets()?;
@@ -314,6 +332,14 @@ fn ended(account: &Account, number: Option<u64>) -> Event {
     Event::SessionsEnded { account: SessionId(account.id.as_u64()), number }
 }
 
+/// The keys, by the ids that stand in tickets.
+fn ticket_key_records(keys: &SigningKeys) -> Vec<Record> {
+    let states = ["signs", "next"].into_iter().chain(std::iter::repeat("retired"));
+    let all = keys.remembered();
+    let ids = all.iter().map(|key| key.id().to_text());
+    ids.zip(states).map(|(id, state)| record([("key", id), ("state", state.to_owned())])).collect()
+}
+
 fn account_record(account: &Account) -> Record {
     record([
         ("account", account.id.to_string()),
@@ -348,7 +374,8 @@ fn record<const N: usize>(fields: [(&str, String); N]) -> Record {
 }
 
 /// Files in the data directory that belong to a backup.
-const SECRETS: [&str; 3] = ["session.key", "login-server.key.pem", "login-server.cert.pem"];
+const SECRETS: [&str; 4] =
+    ["session.key", tickets::FILE, "login-server.key.pem", "login-server.cert.pem"];
 
 /// Rows asked from the store at a time.
 const PAGE: u32 = 500;

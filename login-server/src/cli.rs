@@ -73,6 +73,9 @@ pub enum Command {
         #[arg(long, default_value_t = 50, value_name = "COUNT")]
         count: u32,
     },
+    /// See and change the keys that sign tickets of players who join.
+    #[command(subcommand)]
+    Key(commands::KeyCommand),
     /// Write everything into a new file: accounts, keys, the audit log. Keep it as a secret.
     Backup {
         /// The file.
@@ -349,7 +352,7 @@ fn command() -> clap::Command {
     })
 }
 
-const FOR_OPERATORS: [&str; 14] = [
+const FOR_OPERATORS: [&str; 15] = [
     "launcher",
     "operator",
     "account",
@@ -357,6 +360,7 @@ const FOR_OPERATORS: [&str; 14] = [
     "session",
     "report",
     "audit",
+    "key",
     "backup",
     "restore",
     "server",
@@ -380,7 +384,8 @@ fn print_invitation(config: &Config, answer: &ToOperator, address_told: bool) {
 }
 
 fn print_launcher(config: &Config, launcher: &LauncherInfo) {
-    let LauncherInfo { name, key, enrolled, connected } = launcher;
+    let LauncherInfo { name, key, enrolled, connected, max_servers, .. } = launcher;
+    let LauncherInfo { counts_progress, servers, refused_servers, .. } = launcher;
     let state = match connected {
         Some(true) => "connected",
         Some(false) => "not connected",
@@ -388,8 +393,17 @@ fn print_launcher(config: &Config, launcher: &LauncherInfo) {
     };
     let value = json!({
         "event": "launcher", "name": name, "key": key, "enrolled": enrolled, "connected": connected,
+        "max_servers": max_servers, "counts_progress": counts_progress, "servers": servers,
+        "refused_servers": refused_servers,
     });
-    print(config, &value, &format!("{name}\t{key}\t{state}"));
+    let mut text = format!("{name}\t{key}\t{state}\t{servers} servers");
+    if let Some(most) = max_servers {
+        text.push_str(&format!(" of at most {most}"));
+    }
+    if *refused_servers > 0 {
+        text.push_str(&format!(", {refused_servers} refused"));
+    }
+    print(config, &value, &text);
 }
 
 fn print_server(config: &Config, server: &ServerInfo) {

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, time::Duration};
 
 use accounts::{
-    Author, EnrollmentSecret, LauncherName, NameError, RandomError, Revoked, SecretKey, Store,
-    StoreError,
+    Author, EnrollmentSecret, LauncherLimits, LauncherName, NameError, RandomError, Revoked,
+    SecretKey, Store, StoreError,
 };
 use protocol::{Enrollment, Text, UnixMillis};
 
@@ -34,6 +34,7 @@ pub(crate) struct KnownLauncher {
     pub(crate) name: Text<64>,
     pub(crate) key: LauncherKey,
     pub(crate) enrolled: UnixMillis,
+    pub(crate) limits: LauncherLimits,
 }
 
 /// Why an operator's wish was not done.
@@ -84,6 +85,7 @@ impl Launchers {
             name: Text::lossy(launcher.name.as_str()),
             key: LauncherKey(launcher.key),
             enrolled: UnixMillis(launcher.enrolled.as_millis()),
+            limits: launcher.limits,
         });
         Ok(launchers.collect())
     }

@@ -20,6 +20,7 @@ mod run;
 mod server;
 mod store;
 pub mod systemd;
+mod tickets;
 mod web;
 
 pub use crate::{

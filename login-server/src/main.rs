@@ -61,6 +61,7 @@ async fn execute(
         Some(Command::Session(command)) => commands::session(&config, command).await,
         Some(Command::Report(command)) => commands::report(&config, command).await,
         Some(Command::Audit { count }) => commands::audit(&config, count).await,
+        Some(Command::Key(command)) => commands::key(&config, command).await,
         Some(Command::Backup { file }) => commands::backup(&config, &file).await,
         Some(Command::Restore { file }) => commands::restore(&config, &file).await,
         Some(Command::Server(command)) => cli::server(&config, command).await,

@@ -97,7 +97,8 @@ async fn answer_ourselves(
     dir: &DataDir,
     message: FromOperator,
 ) -> anyhow::Result<Vec<ToOperator>> {
-    let Foundation { identity, secret_key, store } = Foundation::open(config, dir.path()).await?;
+    let Foundation { identity, secret_key, store, .. } =
+        Foundation::open(config, dir.path()).await?;
     let launchers = Launchers {
         store: store.clone(),
         secret_key,

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, path::Path, sync::Mutex, time::Duration};
 
+use ::tickets::SigningKeys;
 use accounts::{HashQueue, HashQueueConfig, Lockout, LockoutRules, NameRules, SecretKey, Store};
 use actix::{Actor, Addr};
 use anyhow::Context as _;
@@ -35,6 +36,7 @@ use crate::{
     server::{LoginServer, ShutDown},
     store::Accounts,
     systemd,
+    tickets::{self, Office},
     web::http_server,
 };
 
@@ -70,7 +72,8 @@ pub async fn run_on(
     program_metrics::install()?;
     let _upkeep = Task(actix::spawn(program_metrics::upkeep()).abort_handle());
     let dir = DataDir::lock(&config.data_dir)?;
-    let Foundation { identity, secret_key, store } = Foundation::open(&config, dir.path()).await?;
+    let Foundation { identity, secret_key, ticket_keys, store } =
+        Foundation::open(&config, dir.path()).await?;
     let port_config = SecurePortConfig {
         max_connections: config.limits.max_connections.get(),
         max_connections_per_ip: config.limits.max_connections_per_ip.get(),
@@ -114,7 +117,8 @@ pub async fn run_on(
     };
     let recordings = Recordings::new(dir.path());
     let capture = recordings.capture();
-    let server = LoginServer::new(limits, boot_id()?, accounts, recordings);
+    let server =
+        LoginServer::new(limits, boot_id()?, accounts, Office::new(ticket_keys), recordings);
     let (server, ended) = supervise(server);
     let control = dir.listen_for_operators().context("cannot listen for operators")?;
     let connections = connection_config(&config);
@@ -194,6 +198,7 @@ async fn wanted_end(
 pub(crate) struct Foundation {
     pub(crate) identity: Identity,
     pub(crate) secret_key: SecretKey,
+    pub(crate) ticket_keys: SigningKeys,
     pub(crate) store: Store,
 }
 
@@ -202,9 +207,10 @@ impl Foundation {
     pub(crate) async fn open(config: &Config, dir: &Path) -> anyhow::Result<Self> {
         let identity = Identity::load_or_create(dir, IDENTITY).context("no certificate and key")?;
         let secret_key = SecretKey::load_or_create(&dir.join("session.key"))?;
+        let ticket_keys = tickets::load_or_create(dir)?;
         let url = config.database.url.clone().in_directory(dir);
         let store = Store::open(&url).await.with_context(|| format!("no accounts in {url}"))?;
-        Ok(Self { identity, secret_key, store })
+        Ok(Self { identity, secret_key, ticket_keys, store })
     }
 }
 

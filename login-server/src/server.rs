@@ -19,6 +19,7 @@ use crate::{
     lobby::{Answer, Census, Effect, Event, Limits, LinkId, Lobby, Now, Ticket},
     recordings::Recordings,
     store::Accounts,
+    tickets::Office,
 };
 
 /// Owns every peer, and the lobby that decides. Never waits.
@@ -43,12 +44,13 @@ impl LoginServer {
         limits: Limits,
         boot: BootId,
         store: Accounts,
+        office: Office,
         recordings: Recordings,
     ) -> Self {
         let begun = Instant::now();
         let now = now_since(begun);
         Self {
-            lobby: Lobby::new(limits, boot, now),
+            lobby: Lobby::new(limits, boot, Box::new(office), now),
             game_clients: HashMap::new(),
             launchers: HashMap::new(),
             operators: BTreeMap::new(),
@@ -83,6 +85,11 @@ impl LoginServer {
                 GameClient::send_to_all(clients, message);
             }
             Effect::ToLauncher(link, message) => {
+                if let ToLauncher::Refused(reason) = &message {
+                    let reason = reason.kind().name();
+                    metrics::counter!("login_server_launcher_refusals_total", "reason" => reason)
+                        .increment(1);
+                }
                 if let Some(launcher) = self.launchers.get(&link) {
                     launcher.send(message);
                 }

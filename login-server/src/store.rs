@@ -58,16 +58,17 @@ impl Accounts {
 
     async fn try_to_answer(&self, query: Query) -> Result<Answer, Refusal> {
         match query {
-            Query::Register { name, password, from, link } => {
-                let origin = Origin::new(from, link.0);
-                self.register(&name, password.reveal(), from, origin).await
+            Query::Register { name, password, from, program, link } => {
+                let (origin, from) = (Origin::new(from, link.0), Caller { ip: from, program });
+                self.register(&name, password.reveal(), &from, origin).await
             }
-            Query::LogIn { name, password, from, link } => {
-                let origin = Origin::new(from, link.0);
-                self.log_in(&name, password.reveal(), from, origin).await
+            Query::LogIn { name, password, from, program, link } => {
+                let (origin, from) = (Origin::new(from, link.0), Caller { ip: from, program });
+                self.log_in(&name, password.reveal(), &from, origin).await
             }
-            Query::Resume { token, from } => {
-                self.resume(SessionToken::from_bytes(token.0), from).await
+            Query::Resume { token, from, program } => {
+                let from = Caller { ip: from, program };
+                self.resume(SessionToken::from_bytes(token.0), &from).await
             }
             Query::LogOut { token } => {
                 let token = SessionToken::from_bytes(token.0);
@@ -78,7 +79,7 @@ impl Accounts {
             Query::FindLauncher { key: LauncherKey(key) } => {
                 let launcher = self.store.launcher(&key).await.map_err(unavailable)?;
                 let known = |launcher: accounts::LauncherRecord| {
-                    Answer::Launcher(shown(launcher.name.as_str()))
+                    Answer::Launcher(shown(launcher.name.as_str()), launcher.limits)
                 };
                 Ok(launcher.map_or(Answer::NoLauncher, known))
             }
@@ -92,7 +93,7 @@ impl Accounts {
         &self,
         name: &str,
         password: &str,
-        from: IpAddr,
+        from: &Caller,
         origin: Origin,
     ) -> Result<Answer, Refusal> {
         let invalid = |error: &dyn std::error::Error| Refusal::InvalidName {
@@ -102,7 +103,7 @@ impl Accounts {
         self.name_rules.check(&name).map_err(|error| invalid(&error))?;
         let password = Password::new(password.to_owned())
             .map_err(|error| Refusal::InvalidPassword { rule: Text::lossy(&error.to_string()) })?;
-        if self.is_banned(None, from).await? {
+        if self.is_banned(None, from.ip).await? {
             return Err(Refusal::Unavailable);
         }
         // Asked first because it is cheap; decided again by the store at the end.
@@ -124,7 +125,7 @@ impl Accounts {
         &self,
         name: &str,
         password: &str,
-        from: IpAddr,
+        from: &Caller,
         origin: Origin,
     ) -> Result<Answer, Refusal> {
         let Ok(password) = Password::new(password.to_owned()) else {
@@ -134,7 +135,7 @@ impl Accounts {
             return Err(Refusal::WrongNameOrPassword);
         };
         let account = self.store.account(&name).await.map_err(unavailable)?;
-        if self.is_banned(account.as_ref().map(|account| account.id), from).await? {
+        if self.is_banned(account.as_ref().map(|account| account.id), from.ip).await? {
             return Err(Refusal::WrongNameOrPassword);
         }
         let tried = Try::begin(&self.lockout, &name, origin.prefix).map_err(locked_out)?;
@@ -179,7 +180,7 @@ impl Accounts {
         account: AccountId,
         name: &AccountName,
         role: &RoleName,
-        from: IpAddr,
+        from: &Caller,
     ) -> Result<Answer, Refusal> {
         let token = SessionToken::generate().map_err(|error| {
             tracing::error!(%error, "no session can be opened");
@@ -187,21 +188,23 @@ impl Accounts {
         })?;
         let (hash, now) = (self.secret_key.hash_token(&token), now());
         let expires = now.saturating_add(SESSION_LIFETIME);
-        let prefix = Some(Prefix::of(from));
-        let session = NewSession { token: &hash, expires, prefix, client: "" };
+        let prefix = Some(Prefix::of(from.ip));
+        let session = NewSession { token: &hash, expires, prefix, client: &from.program };
         let number = self.store.open_session(account, &session, now).await.map_err(unavailable)?;
         let name = name.clone();
         let session = Session { account, name, role: role.clone(), number, expires };
-        self.known_session(session, &token, from).await?.ok_or(Refusal::WrongNameOrPassword)
+        self.known_session(session, &token, from.ip).await?.ok_or(Refusal::WrongNameOrPassword)
     }
 
     /// Continues a session, from now on for the whole time again.
-    async fn resume(&self, token: SessionToken, from: IpAddr) -> Result<Answer, Refusal> {
+    async fn resume(&self, token: SessionToken, from: &Caller) -> Result<Answer, Refusal> {
         let (hash, now) = (self.secret_key.hash_token(&token), now());
         let expires = now.saturating_add(SESSION_LIFETIME);
-        let session = self.store.extend_session(&hash, expires, Some(Prefix::of(from)), now).await;
+        let prefix = Some(Prefix::of(from.ip));
+        let session = NewSession { token: &hash, expires, prefix, client: &from.program };
+        let session = self.store.extend_session(&session, now).await;
         let session = session.map_err(unavailable)?.ok_or(Refusal::SessionEnded)?;
-        self.known_session(session, &token, from).await?.ok_or(Refusal::SessionEnded)
+        self.known_session(session, &token, from.ip).await?.ok_or(Refusal::SessionEnded)
     }
 
     /// A session with what its player may do; none when they are banned. Asked last: a ban imposed
@@ -240,7 +243,12 @@ impl Accounts {
     async fn enroll(&self, secret: &EnrollmentSecret, key: [u8; 32]) -> Result<Answer, Refusal> {
         let hash = self.secret_key.hash_enrollment(secret);
         match self.store.enroll_launcher(&hash, key, now()).await {
-            Ok(name) => Ok(Answer::Launcher(shown(name.as_str()))),
+            Ok(name) => {
+                // One that is enrolled anew keeps its limits.
+                let known = self.store.launcher(&key).await.map_err(unavailable)?;
+                let limits = known.map(|launcher| launcher.limits).unwrap_or_default();
+                Ok(Answer::Launcher(shown(name.as_str()), limits))
+            }
             Err(EnrollError::Store(error)) => Err(unavailable(error)),
             Err(error) => {
                 tracing::info!(%error, "a launcher was not enrolled");
@@ -248,6 +256,12 @@ impl Accounts {
             }
         }
     }
+}
+
+/// Who asks: from where, and with which program.
+struct Caller {
+    ip: IpAddr,
+    program: Text<64>,
 }
 
 /// A password that is being tried: wrong, unless somebody says otherwise, also when nobody waits for

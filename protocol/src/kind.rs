@@ -34,7 +34,7 @@ macro_rules! kinds {
 }
 pub(crate) use kinds;
 
-use crate::{Goodbye, Refusal};
+use crate::{Goodbye, LauncherRefusal, Refusal};
 
 kinds! {
     /// Why something was refused, without its fields.
@@ -50,5 +50,12 @@ kinds! {
     GoodbyeKind of Goodbye {
         YouAreTooOld, IAmTooOld, ShuttingDown, TakenOver, Violation, NotEnrolled,
         EnrollmentRefused, Busy, Revoked, Silent, Banned, ComeBack,
+    }
+}
+
+kinds! {
+    /// Why something a launcher has said is not taken, without its fields.
+    LauncherRefusalKind of LauncherRefusal {
+        TooManyServers, NotYourPlayer,
     }
 }

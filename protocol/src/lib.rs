@@ -58,7 +58,7 @@ pub use crate::{
         ExitCause, Exited, FromKeeper, KEEPER_LOWEST, KEEPER_VERSION, KeeperChange, KeeperChanges,
         ToKeeper, keeper_hello, negotiate_keeper,
     },
-    kind::{GoodbyeKind, RefusalKind},
+    kind::{GoodbyeKind, LauncherRefusalKind, RefusalKind},
     launcher::{Admission, FromLauncher, FromLauncherKind, LauncherRefusal, Reachable, ToLauncher},
     list::{List, ListError},
     operator::{

@@ -132,6 +132,10 @@ pub enum Task {
     CloseReport { number: u64, resolution: Text<255> },
     /// Write everything into a new file.
     Backup { file: Text<255> },
+    /// Show the keys that sign tickets, by their ids.
+    TicketKeys,
+    /// Sign tickets with the next key from now on; with two new ones, if the old were stolen.
+    RotateTicketKeys { stolen: bool },
 }
 
 /// What somebody may not do any more.
@@ -269,6 +273,14 @@ pub struct LauncherInfo {
     pub enrolled: UnixMillis,
     /// Whether it is connected. Unknown while the login server does not run.
     pub connected: Option<bool>,
+    /// Most servers its operator lets it have. None: as many as any launcher.
+    pub max_servers: Option<u32>,
+    /// Whether its reports count for the progress of players.
+    pub counts_progress: bool,
+    /// How many servers of it are in the list.
+    pub servers: u32,
+    /// How many it wants there in vain, because it may not have more.
+    pub refused_servers: u32,
 }
 
 /// A game server, as an operator sees it.

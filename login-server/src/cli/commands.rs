@@ -146,6 +146,19 @@ pub enum ReportCommand {
     },
 }
 
+/// What to do with the keys that sign tickets.
+#[derive(Clone, Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Print them, by the ids that stand in tickets.
+    List,
+    /// Sign with the next key from now on. Players who are joining do not notice.
+    Rotate {
+        /// Make two new keys, because somebody has the old ones. Who is joining has to do so again.
+        #[arg(long)]
+        stolen: bool,
+    },
+}
+
 /// Does what an operator asks for about operators.
 ///
 /// # Errors
@@ -238,6 +251,19 @@ pub async fn report(config: &Config, command: ReportCommand) -> anyhow::Result<(
         ReportCommand::Close { number, resolution } => {
             Task::CloseReport { number, resolution: text(resolution)? }
         }
+    };
+    perform(config, task).await
+}
+
+/// Does what an operator asks for about the keys of tickets.
+///
+/// # Errors
+///
+/// When it was not done.
+pub async fn key(config: &Config, command: KeyCommand) -> anyhow::Result<()> {
+    let task = match command {
+        KeyCommand::List => Task::TicketKeys,
+        KeyCommand::Rotate { stolen } => Task::RotateTicketKeys { stolen },
     };
     perform(config, task).await
 }

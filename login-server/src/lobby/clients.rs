@@ -21,6 +21,8 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) from: IpAddr,
+    /// What it calls itself.
+    program: Text<64>,
     pub(super) state: ClientState,
     /// Since it was greeted.
     pub(super) pulse: Option<Pulse>,
@@ -58,8 +60,14 @@ impl Client {
 impl Lobby {
     pub(super) fn client_connected(&mut self, link: LinkId, from: IpAddr) {
         let messages = TokenBucket::new(self.limits.client_messages, self.now.running);
-        let client =
-            Client { from, state: ClientState::Connected, pulse: None, messages, strikes: 0 };
+        let client = Client {
+            from,
+            program: Text::default(),
+            state: ClientState::Connected,
+            pulse: None,
+            messages,
+            strikes: 0,
+        };
         self.clients.insert(link, client);
     }
 
@@ -196,7 +204,8 @@ impl Lobby {
             FromGameClient::Resume { request, token, last } => {
                 if let Some(from) = self.may_log_in(link, request) {
                     let what = What::Resumption { request, last };
-                    self.ask(Asker::Link(link), what, Query::Resume { token, from });
+                    let program = self.program_of(link);
+                    self.ask(Asker::Link(link), what, Query::Resume { token, from, program });
                 }
             }
             FromGameClient::LogOut { request } => self.log_out(link, request),
@@ -221,6 +230,7 @@ impl Lobby {
         let since = self.now.running;
         if let Some(client) = self.clients.get_mut(&link) {
             client.state = ClientState::Greeted { since };
+            client.program = hello.program.clone();
             client.pulse = Some(Pulse::new(since));
         }
         self.reply(link, ToGameClient::Welcome(self.welcome(version)));
@@ -245,7 +255,9 @@ impl Lobby {
             Ok(()) => {
                 self.registrations.add(from, now);
                 let what = What::Registration { request, from };
-                self.ask(Asker::Link(link), what, Query::Register { name, password, from, link });
+                let program = self.program_of(link);
+                let query = Query::Register { name, password, from, program, link };
+                self.ask(Asker::Link(link), what, query);
             }
             Err(retry_after_ms) => {
                 self.refuse(link, request, Refusal::Busy { retry_after_ms });
@@ -265,12 +277,18 @@ impl Lobby {
         match self.failed_logins.check(from, per_hour, self.now.running) {
             Ok(()) => {
                 let what = What::Login { request, from };
-                self.ask(Asker::Link(link), what, Query::LogIn { name, password, from, link });
+                let program = self.program_of(link);
+                let query = Query::LogIn { name, password, from, program, link };
+                self.ask(Asker::Link(link), what, query);
             }
             Err(retry_after_ms) => {
                 self.refuse(link, request, Refusal::Busy { retry_after_ms });
             }
         }
+    }
+
+    fn program_of(&self, link: LinkId) -> Text<64> {
+        self.clients.get(&link).map(|client| client.program.clone()).unwrap_or_default()
     }
 
     /// Where the player is, if a login may begin; else it is refused. One at a time.

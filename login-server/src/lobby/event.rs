@@ -1,12 +1,13 @@
 //! What the lobby is told, and what it wants done.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use accounts::{AddressRange, Permissions};
+use accounts::{AddressRange, LauncherLimits, Permissions};
 use protocol::{
     EnrollmentSecret, FromGameClient, FromLauncher, Goodbye, Password, Refusal, SessionToken, Text,
     ToGameClient, ToLauncher, UnixMillis,
 };
+use tickets::SigningKeys;
 
 /// A connection, of a game client or of a launcher. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,6 +84,13 @@ pub enum Event {
         /// The launcher's key.
         key: LauncherKey,
     },
+    /// An operator has said anew what a launcher may do.
+    LauncherLimited {
+        /// The launcher's key.
+        key: LauncherKey,
+    },
+    /// Tickets are signed with other keys from now on.
+    TicketKeys(Arc<SigningKeys>),
     /// A moderator does not let somebody in any more.
     Banned {
         /// Whom.
@@ -165,6 +173,8 @@ pub enum Query {
         password: Password,
         /// Where the player is.
         from: IpAddr,
+        /// Which program the player uses.
+        program: Text<64>,
         /// Whose request it is.
         link: LinkId,
     },
@@ -176,6 +186,8 @@ pub enum Query {
         password: Password,
         /// Where the player is.
         from: IpAddr,
+        /// Which program the player uses.
+        program: Text<64>,
         /// Whose request it is.
         link: LinkId,
     },
@@ -185,6 +197,8 @@ pub enum Query {
         token: SessionToken,
         /// Where the player is.
         from: IpAddr,
+        /// Which program the player uses.
+        program: Text<64>,
     },
     /// End a session.
     LogOut {
@@ -212,8 +226,8 @@ pub enum Answer {
     Session(KnownSession),
     /// To `LogOut`: there is no such session any more.
     LoggedOut,
-    /// To `FindLauncher` and `Enroll`: a launcher with this name has this key.
-    Launcher(Text<64>),
+    /// To `FindLauncher` and `Enroll`: a launcher with this name has this key, and may do so much.
+    Launcher(Text<64>, LauncherLimits),
     /// To `FindLauncher` and `Enroll`: no launcher has this key, or not by this secret.
     NoLauncher,
     /// To any query: it was not done.

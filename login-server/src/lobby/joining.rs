@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use protocol::{
-    Admission, JoinSecret, JoinTicket, Reachable, Refusal, RequestId, ServerId, ToGameClient,
-    ToLauncher,
+    Admission, JoinSecret, JoinTicket, Reachable, Refusal, RequestId, ServerId, TicketId,
+    ToGameClient, ToLauncher,
 };
 
 use super::{
-    Effect, LinkId, Lobby, SessionId, clients::BUSY, reachable_address, server_ids::OwnId,
-    sessions::Asker,
+    Effect, Issued, LinkId, Lobby, SessionId, Subject, clients::BUSY, reachable_address,
+    server_ids::OwnId, sessions::Asker,
 };
 
 /// Who waits for a launcher's word.
@@ -19,7 +19,7 @@ pub(super) struct Admissions {
     last: u32,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Admitting {
     /// Whose request it is.
     asker: Asker,
@@ -30,6 +30,8 @@ struct Admitting {
     server: ServerId,
     /// Who has to answer.
     launcher: LinkId,
+    /// What the player will hold.
+    issued: Issued,
     since: Duration,
 }
 
@@ -52,16 +54,26 @@ impl Lobby {
                 let Some(player) = self.sessions.get(&session).map(|s| s.name.clone()) else {
                     return;
                 };
+                let key = self.servers.get(server).map(|(key, _)| key);
+                let issued = key.and_then(|launcher| {
+                    let player = player.clone();
+                    let subject = Subject { account: session, player, launcher, server: own.0 };
+                    self.tickets.issue(subject, self.now.clock)
+                });
+                let Some(issued) = issued else {
+                    return self.refuse(link, request, Refusal::Unavailable);
+                };
                 self.admissions.last = self.admissions.last.wrapping_add(1);
                 let number = self.admissions.last;
                 let since = self.now.running;
                 let asker = self.asker_of(link);
+                let Issued { ticket, code, .. } = issued.clone();
                 let admitting =
-                    Admitting { asker, request, session, from, server, launcher, since };
+                    Admitting { asker, request, session, from, server, launcher, issued, since };
                 self.admissions.by_request.insert(number, admitting);
                 self.waits(link, request);
                 let request = RequestId(number);
-                let admit = ToLauncher::Admit { request, server: own.0, player };
+                let admit = ToLauncher::Admit { request, server: own.0, player, ticket, code };
                 self.effects.push(Effect::ToLauncher(launcher, admit));
             }
             Err(reason) => self.refuse(link, request, reason),
@@ -71,14 +83,24 @@ impl Lobby {
     /// What a launcher says to an `Admit`. Late answers are ignored: the player was dismissed.
     pub(super) fn admitted(&mut self, launcher: LinkId, request: RequestId, admission: Admission) {
         let waits = self.admissions.by_request.get(&request.0);
-        let Some(&waits) = waits.filter(|waits| waits.launcher == launcher) else { return };
-        self.admissions.by_request.remove(&request.0);
+        if waits.is_none_or(|waits| waits.launcher != launcher) {
+            return;
+        }
+        let Some(waits) = self.admissions.by_request.remove(&request.0) else { return };
         let reason = match admission {
             Admission::Granted { secret } => return self.let_in(waits, secret),
             Admission::UnknownServer => Refusal::UnknownServer,
             Admission::NotReady => Refusal::ServerNotReady,
             Admission::Full => Refusal::ServerFull,
+            Admission::TicketRefused => {
+                let server = waits.server;
+                if self.servers.may_warn(server, self.now.running) {
+                    tracing::warn!(%server, "its launcher does not take our ticket: do its clock and ours differ?");
+                }
+                Refusal::Unavailable
+            }
         };
+        self.tickets.release(waits.issued.id, self.now.running);
         self.refuse_asker(waits.asker, waits.request, reason);
     }
 
@@ -162,7 +184,8 @@ impl Lobby {
     }
 
     fn let_in(&mut self, waits: Admitting, secret: JoinSecret) {
-        let Admitting { asker, request, session, from, server, launcher, .. } = waits;
+        let Admitting { asker, request, session, from, server, launcher, issued, .. } = waits;
+        let Issued { id, ticket, .. } = issued;
         let Some(launcher) = self.launchers.get(&launcher) else { return };
         let address =
             self.servers.place(server).and_then(|Reachable { addresses, port, .. }| {
@@ -172,6 +195,7 @@ impl Lobby {
             if self.servers.may_warn(server, self.now.running) {
                 tracing::warn!(%server, viewer = %from, "no address for this player is known: its launcher should advertise one");
             }
+            self.tickets.release(id, self.now.running);
             self.dismiss_unless_joined(session, server);
             return self.refuse_asker(asker, request, Refusal::Unavailable);
         };
@@ -180,22 +204,24 @@ impl Lobby {
             self.leave_server(session);
             self.set_joined(session, Some(server));
         }
-        let ticket = JoinTicket { request, server, address, port, secret };
+        self.set_ticket(session, Some(id));
+        let ticket = JoinTicket { request, server, address, port, secret, ticket };
         self.answer(asker, ToGameClient::Joined(ticket));
     }
 
     /// Waits no longer for a launcher that may still let the player in.
     fn end_admission(&mut self, number: u32, reason: Option<Refusal>) {
         if let Some(waits) = self.admissions.by_request.get(&number) {
-            self.dismiss_unless_joined(waits.session, waits.server);
+            let (session, server) = (waits.session, waits.server);
+            self.dismiss_unless_joined(session, server);
         }
         self.forget_admission(number, reason);
     }
 
     fn forget_admission(&mut self, number: u32, reason: Option<Refusal>) {
-        if let Some(waits) = self.admissions.by_request.remove(&number)
-            && let Some(reason) = reason
-        {
+        let Some(waits) = self.admissions.by_request.remove(&number) else { return };
+        self.tickets.release(waits.issued.id, self.now.running);
+        if let Some(reason) = reason {
             self.refuse_asker(waits.asker, waits.request, reason);
         }
     }
@@ -230,8 +256,19 @@ impl Lobby {
                 self.joined.remove(&before);
             }
         }
-        if let Some(server) = server {
-            self.joined.entry(server).or_default().insert(id);
+        match server {
+            Some(server) => {
+                self.joined.entry(server).or_default().insert(id);
+            }
+            None => self.set_ticket(id, None),
+        }
+    }
+
+    /// What a player was let in with last counts; what before, only for a while.
+    fn set_ticket(&mut self, id: SessionId, ticket: Option<TicketId>) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if let Some(before) = std::mem::replace(&mut session.ticket, ticket) {
+            self.tickets.release(before, self.now.running);
         }
     }
 }

@@ -2,12 +2,15 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use accounts::LauncherLimits;
 use protocol::{
-    EnrollmentSecret, FromLauncher, Goodbye, Hello, ServerEvents, Text, ToLauncher, negotiate,
+    EnrollmentSecret, FromLauncher, Goodbye, Hello, LauncherRefusal, ServerEvents, Text,
+    ToLauncher, encoded_len, negotiate,
 };
 
 use super::{
     Effect, LauncherKey, LinkId, Lobby, Query,
+    launcher_rules::{LauncherVerdict, Standing, launcher_rule},
     limits::{Taken, TokenBucket},
     pulse::Pulse,
     server_ids::OwnId,
@@ -38,8 +41,19 @@ enum State {
     Unknown { version: u16, early: Vec<FromLauncher> },
     /// It is not enrolled, and may enrol.
     Stranger { since: Duration },
-    /// It is enrolled, under this name.
-    Enrolled { name: Text<64> },
+    /// It is enrolled, under this name, and may do so much.
+    Enrolled { name: Text<64>, limits: LauncherLimits },
+}
+
+impl State {
+    fn standing(&self) -> Standing {
+        match self {
+            Self::Connected => Standing::Connected,
+            Self::Unknown { .. } => Standing::Unknown,
+            Self::Stranger { .. } => Standing::Stranger,
+            Self::Enrolled { .. } => Standing::Enrolled,
+        }
+    }
 }
 
 impl LauncherLink {
@@ -68,8 +82,12 @@ impl Lobby {
     pub(super) fn launcher_says(&mut self, link: LinkId, message: FromLauncher) {
         let Some(launcher) = self.launchers.get_mut(&link) else { return };
         launcher.pulse.as_mut().into_iter().for_each(Pulse::heard);
-        if launcher.messages.take(self.now.running) == Taken::FarBeyond {
+        let rule = launcher_rule(message.kind());
+        if launcher.messages.take_many(rule.cost, self.now.running) == Taken::FarBeyond {
             return self.violation(link, "far too many messages");
+        }
+        if encoded_len(&message) > rule.max_bytes {
+            return self.violation(link, "a message longer than any of its kind");
         }
         self.hear_launcher(link, message);
     }
@@ -77,22 +95,20 @@ impl Lobby {
     /// What a launcher says counts as its state has it.
     fn hear_launcher(&mut self, link: LinkId, message: FromLauncher) {
         let Some(launcher) = self.launchers.get_mut(&link) else { return };
-        match (&mut launcher.state, message) {
-            (State::Connected, FromLauncher::Hello(hello)) => self.look_up(link, &hello),
-            (State::Connected, _) => self.violation(link, "the first message is Hello"),
-            (_, FromLauncher::Hello(_)) => self.violation(link, "Hello is said once"),
-            (State::Unknown { early, .. }, message) if early.len() < MAX_EARLY => {
-                early.push(message);
-            }
-            (State::Unknown { .. }, _) => self.violation(link, "wait for the welcome"),
-            (State::Stranger { .. }, message) => self.stranger_says(link, message),
-            (State::Enrolled { .. }, message) => self.enrolled_says(link, message),
+        match launcher_rule(message.kind()).judge(launcher.state.standing()) {
+            LauncherVerdict::Allowed => self.launcher_may_say(link, message),
+            LauncherVerdict::Violation(what) => self.violation(link, what),
+            LauncherVerdict::NotEnrolled => self.goodbye(link, Goodbye::NotEnrolled),
+            LauncherVerdict::Kept => match &mut launcher.state {
+                State::Unknown { early, .. } if early.len() < MAX_EARLY => early.push(message),
+                _ => self.violation(link, "wait for the welcome"),
+            },
         }
     }
 
     pub(super) fn launcher_gone(&mut self, link: LinkId) {
         let Some(launcher) = self.launchers.remove(&link) else { return };
-        if let State::Enrolled { name } = &launcher.state {
+        if let State::Enrolled { name, .. } = &launcher.state {
             tracing::info!(link = link.0, %name, "a launcher is gone");
         }
         if let Some(key) = launcher.key.filter(|key| self.enrolled.get(key) == Some(&link)) {
@@ -104,20 +120,26 @@ impl Lobby {
     }
 
     /// The store knows this launcher. An older connection with the same key has to go.
-    pub(super) fn launcher_known(&mut self, link: LinkId, key: LauncherKey, name: Text<64>) {
+    pub(super) fn launcher_known(
+        &mut self,
+        link: LinkId,
+        key: LauncherKey,
+        name: Text<64>,
+        limits: LauncherLimits,
+    ) {
         // A name enrolled anew has one key: the new one.
         for earlier in self.servers.earlier_keys(&name, key) {
             self.revoked(earlier);
         }
         let Some(launcher) = self.launchers.get_mut(&link) else { return };
         let from = launcher.from;
-        let enrolled = State::Enrolled { name: name.clone() };
+        let enrolled = State::Enrolled { name: name.clone(), limits };
         let before = std::mem::replace(&mut launcher.state, enrolled);
         // Its servers are not lost: the newer connection speaks for them from now on.
         if let Some(older) = self.enrolled.insert(key, link) {
             self.goodbye(older, Goodbye::TakenOver);
         }
-        self.servers.connected(key, name.clone(), self.now.running);
+        self.servers.connected(key, name.clone(), limits.max_servers, self.now.running);
         tracing::info!(link = link.0, %from, %name, "a launcher is here");
         self.effects.push(Effect::Trust(link));
         let early = match before {
@@ -128,6 +150,7 @@ impl Lobby {
             State::Connected | State::Stranger { .. } | State::Enrolled { .. } => Vec::new(),
         };
         self.effects.push(Effect::ToLauncher(link, ToLauncher::Enrolled { name }));
+        self.send_ticket_keys(link);
         early.into_iter().for_each(|message| self.hear_launcher(link, message));
     }
 
@@ -149,7 +172,25 @@ impl Lobby {
         let links: Vec<_> = links.map(|(link, _)| *link).collect();
         links.into_iter().for_each(|link| self.goodbye(link, Goodbye::Revoked));
         let events = self.servers.forget(key);
+        self.tickets.forget_launcher(key);
         self.announce(events);
+    }
+
+    /// What a launcher may do has changed: it lists its servers anew on a new connection, and is held
+    /// to it there.
+    pub(super) fn launcher_limited(&mut self, key: LauncherKey) {
+        if let Some(link) = self.enrolled.get(&key) {
+            self.goodbye(*link, Goodbye::ComeBack { after_ms: COME_BACK_MS });
+        }
+    }
+
+    /// What an operator allows the launcher on this connection; nothing where none is enrolled.
+    #[expect(dead_code, reason = "for what launchers report about progress")]
+    pub(super) fn launcher_limits(&self, link: LinkId) -> Option<LauncherLimits> {
+        match self.launchers.get(&link)?.state {
+            State::Enrolled { limits, .. } => Some(limits),
+            State::Connected | State::Unknown { .. } | State::Stranger { .. } => None,
+        }
     }
 
     /// Whether the launcher with this key is connected.
@@ -179,23 +220,10 @@ impl Lobby {
         self.effects.push(Effect::ToLauncher(link, welcome));
     }
 
-    fn stranger_says(&mut self, link: LinkId, message: FromLauncher) {
+    fn launcher_may_say(&mut self, link: LinkId, message: FromLauncher) {
         match message {
+            FromLauncher::Hello(hello) => self.look_up(link, &hello),
             FromLauncher::Enroll { secret } => self.enroll(link, secret),
-            FromLauncher::Ping { nonce } => self.pong(link, nonce),
-            FromLauncher::Pong { .. } => {}
-            FromLauncher::Hello(_)
-            | FromLauncher::Servers(_)
-            | FromLauncher::Reachable(_)
-            | FromLauncher::Admitted { .. }
-            | FromLauncher::Said { .. } => self.goodbye(link, Goodbye::NotEnrolled),
-        }
-    }
-
-    fn enrolled_says(&mut self, link: LinkId, message: FromLauncher) {
-        match message {
-            FromLauncher::Hello(_) => {}
-            FromLauncher::Enroll { .. } => self.confirm_enrollment(link),
             FromLauncher::Servers(report) => self.reported(link, report),
             FromLauncher::Reachable(reachable) => {
                 let key = self.launchers.get(&link).and_then(|launcher| launcher.key);
@@ -211,26 +239,23 @@ impl Lobby {
             }
             FromLauncher::Ping { nonce } => self.pong(link, nonce),
             FromLauncher::Pong { .. } => {}
+            FromLauncher::Arrived { ticket, player } => self.arrived(link, &ticket, player),
+            FromLauncher::Left { ticket } => self.left(link, ticket),
         }
     }
 
     fn enroll(&mut self, link: LinkId, secret: EnrollmentSecret) {
-        let key = self.launchers.get(&link).and_then(|launcher| launcher.key);
-        let Some(key) = key else { return };
+        let Some(launcher) = self.launchers.get(&link) else { return };
+        if let State::Enrolled { name, .. } = &launcher.state {
+            // It was before, and has perhaps lost the answer.
+            let enrolled = ToLauncher::Enrolled { name: name.clone() };
+            return self.effects.push(Effect::ToLauncher(link, enrolled));
+        }
+        let Some(key) = launcher.key else { return };
         if self.waiting.of(Asker::Link(link)) > 0 {
             return self.violation(link, "one enrolment at a time");
         }
         self.ask(Asker::Link(link), What::Enrollment { key }, Query::Enroll { secret, key });
-    }
-
-    /// It was enrolled already, and perhaps has lost the answer.
-    fn confirm_enrollment(&mut self, link: LinkId) {
-        if let Some(LauncherLink { state: State::Enrolled { name }, .. }) =
-            self.launchers.get(&link)
-        {
-            let enrolled = ToLauncher::Enrolled { name: name.clone() };
-            self.effects.push(Effect::ToLauncher(link, enrolled));
-        }
     }
 
     fn reported(&mut self, link: LinkId, report: ServerEvents) {
@@ -247,6 +272,11 @@ impl Lobby {
                 "left out of the list: too many or unknown"
             );
         }
+        for (server, most) in reported.refused {
+            let refusal = LauncherRefusal::TooManyServers { server: server.0, most };
+            tracing::info!(link = link.0, %refusal, "a launcher lists more servers than it may");
+            self.effects.push(Effect::ToLauncher(link, ToLauncher::Refused(refusal)));
+        }
         self.announce(reported.events);
     }
 
@@ -257,3 +287,6 @@ impl Lobby {
 
 /// Most messages of a launcher kept while the store is asked who it is: a few, of 4 KiB each.
 const MAX_EARLY: usize = 8;
+
+/// When a launcher comes back that was sent away to list its servers anew.
+const COME_BACK_MS: u32 = 250;

@@ -12,6 +12,7 @@ mod chat;
 mod clients;
 mod event;
 mod joining;
+mod launcher_rules;
 mod launchers;
 mod limits;
 mod moderation;
@@ -25,6 +26,7 @@ mod sessions;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tickets;
 mod view;
 mod waiting;
 
@@ -45,6 +47,7 @@ pub use self::{
     limits::{Limits, Rate},
     operator::{Census, KickError},
     servers::ServerList,
+    tickets::{Issued, Shown, Subject, TicketOffice},
     view::View,
 };
 use self::{
@@ -54,6 +57,7 @@ use self::{
     limits::Tally,
     queue::Queue,
     sessions::{Asker, Session},
+    tickets::Tickets,
     waiting::Waiting,
 };
 
@@ -78,6 +82,7 @@ pub struct Lobby {
     servers: ServerList,
     waiting: Waiting,
     admissions: Admissions,
+    tickets: Tickets,
     registrations: Tally,
     failed_logins: Tally,
     pings: u64,
@@ -86,7 +91,7 @@ pub struct Lobby {
 
 impl Lobby {
     /// An empty lobby. `boot` is told to everybody who connects.
-    pub fn new(limits: Limits, boot: BootId, now: Now) -> Self {
+    pub fn new(limits: Limits, boot: BootId, office: Box<dyn TicketOffice>, now: Now) -> Self {
         Self {
             limits,
             boot,
@@ -102,6 +107,7 @@ impl Lobby {
             servers: ServerList::default(),
             waiting: Waiting::default(),
             admissions: Admissions::default(),
+            tickets: Tickets::new(office, now.clock),
             registrations: Tally::default(),
             failed_logins: Tally::default(),
             pings: 0,
@@ -122,6 +128,8 @@ impl Lobby {
             Event::Disconnected { link } => self.gone(link),
             Event::Answered { ticket, answer } => self.answered(ticket, answer),
             Event::Revoked { key } => self.revoked(key),
+            Event::LauncherLimited { key } => self.launcher_limited(key),
+            Event::TicketKeys(keys) => self.ticket_keys_changed(keys),
             Event::Banned { whom, until, reason } => self.banned(&whom, until, &reason),
             Event::Muted { whom, mute } => self.muted(&whom, mute),
             Event::SessionsEnded { account, number } => self.sessions_ended(account, number),
@@ -140,11 +148,13 @@ impl Lobby {
     fn tick(&mut self) {
         self.expire_waiting();
         self.expire_admissions();
+        self.tickets.expire(self.now.running);
         self.expire_links();
         self.expire_sessions();
         self.advance_queue();
         self.acknowledge();
-        let events = self.servers.tick(self.now.running, self.limits.launcher_grace);
+        let (events, forgotten) = self.servers.tick(self.now.running, self.limits.launcher_grace);
+        forgotten.into_iter().for_each(|key| self.tickets.forget_launcher(key));
         self.announce(events);
         self.registrations.tick(self.now.running);
         self.failed_logins.tick(self.now.running);

@@ -25,7 +25,10 @@ impl Lobby {
         for link in links {
             self.goodbye(link, Goodbye::Banned { until, reason: reason.clone() });
         }
-        sessions.into_iter().for_each(|session| self.session_over(session));
+        for session in sessions {
+            self.kick_from_games(session, reason);
+            self.session_over(session);
+        }
     }
 
     /// Lets nobody of those who are meant speak, or all of them again.

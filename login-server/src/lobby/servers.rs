@@ -14,7 +14,7 @@ use super::{
     view::View,
 };
 
-/// Most servers of one launcher. Further ones are left out.
+/// Most servers of one launcher, whatever its operator allows. Further ones are refused.
 pub(super) const MAX_SERVERS_PER_LAUNCHER: usize = 64;
 
 /// Most events that describe the whole list, some 2 MiB at the very most: a snapshot has to fit
@@ -49,6 +49,8 @@ pub(super) struct Reported {
     pub(super) events: Vec<ServerEvent>,
     /// Facts there was no room for.
     pub(super) left_out: u32,
+    /// Servers that are refused from now on, and how many there may be.
+    pub(super) refused: Vec<(OwnId, u32)>,
 }
 
 /// The first report of a connection was not the whole list.
@@ -59,6 +61,10 @@ pub(super) struct NotFresh;
 struct Launcher {
     name: Text<64>,
     state: Listing,
+    /// Most servers it may have.
+    most: usize,
+    /// Servers that are too many, as it was told: no more of them than it may have at all.
+    refused: BTreeSet<OwnId>,
     servers: BTreeMap<OwnId, View>,
     places: BTreeMap<OwnId, Reachable>,
     /// Events that describe what is shown of it.
@@ -128,17 +134,35 @@ impl ServerList {
         messages(true, events.collect())
     }
 
-    /// A launcher has a new connection: its next report has to be the whole list.
-    pub(super) fn connected(&mut self, key: LauncherKey, name: Text<64>, now: Duration) {
+    /// How many servers of a launcher are shown, and how many were refused.
+    pub fn count_of(&self, key: LauncherKey) -> (usize, usize) {
+        let shown = self.shown.values().filter(|shown| shown.launcher == key).count();
+        (shown, self.launchers.get(&key).map_or(0, |launcher| launcher.refused.len()))
+    }
+
+    /// A launcher has a new connection: its next report has to be the whole list. Of its servers
+    /// as many are shown as its operator allows.
+    pub(super) fn connected(
+        &mut self,
+        key: LauncherKey,
+        name: Text<64>,
+        allowed: Option<u32>,
+        now: Duration,
+    ) {
+        let allowed = allowed.and_then(|most| usize::try_from(most).ok());
+        let most = allowed.unwrap_or(MAX_SERVERS_PER_LAUNCHER).min(MAX_SERVERS_PER_LAUNCHER);
         let launcher = self.launchers.entry(key).or_insert_with(|| Launcher {
             name,
             state: Listing::Awaited { since: now },
+            most,
+            refused: BTreeSet::new(),
             servers: BTreeMap::new(),
             places: BTreeMap::new(),
             size: 0,
             changes: TokenBucket::new(CHANGES, now),
             unpublished: BTreeSet::new(),
         });
+        launcher.most = most;
         if !matches!(launcher.state, Listing::Lost { .. }) {
             launcher.state = Listing::Awaited { since: now };
         }
@@ -179,7 +203,9 @@ impl ServerList {
         let last = report.events.len() < FULL;
         if report.fresh {
             launcher.state = Listing::Begun { since: now, servers: BTreeMap::new() };
+            launcher.refused.clear();
         }
+        let most = launcher.most;
         let (servers, complete) = match &mut launcher.state {
             Listing::Lost { .. } | Listing::Awaited { .. } => return Err(NotFresh),
             Listing::Begun { servers, .. } => (servers, false),
@@ -189,9 +215,16 @@ impl ServerList {
         let mut touched = BTreeSet::new();
         for event in report.events {
             let own = id(&event);
-            match collect(servers, own, event) {
+            match collect(servers, most, own, event) {
                 Ok(()) => {}
-                Err(LeftOut) => reported.left_out += 1,
+                Err(LeftOut::Fact) => reported.left_out += 1,
+                Err(LeftOut::Server) => {
+                    let is_room = launcher.refused.len() < MAX_SERVERS_PER_LAUNCHER;
+                    if is_room && launcher.refused.insert(own) {
+                        let most = u32::try_from(most).unwrap_or(u32::MAX);
+                        reported.refused.push((own, most));
+                    }
+                }
             }
             touched.insert(own);
         }
@@ -218,15 +251,22 @@ impl ServerList {
         true
     }
 
-    /// Lets time pass.
-    pub(super) fn tick(&mut self, now: Duration, grace: Duration) -> Vec<ServerEvent> {
-        let mut events = Vec::new();
+    /// Lets time pass. Says also which launchers are gone for good.
+    pub(super) fn tick(
+        &mut self,
+        now: Duration,
+        grace: Duration,
+    ) -> (Vec<ServerEvent>, Vec<LauncherKey>) {
+        let (mut events, mut forgotten) = (Vec::new(), Vec::new());
         let keys: Vec<_> = self.launchers.keys().copied().collect();
         for key in keys {
             let Some(launcher) = self.launchers.get(&key) else { continue };
             let over = |since: Duration, limit| now.saturating_sub(since) >= limit;
             match launcher.state {
-                Listing::Lost { since } if over(since, grace) => events.extend(self.forget(key)),
+                Listing::Lost { since } if over(since, grace) => {
+                    events.extend(self.forget(key));
+                    forgotten.push(key);
+                }
                 Listing::Awaited { since } if over(since, LISTING_TIMEOUT) => {
                     events.extend(self.lost(key, now));
                 }
@@ -242,7 +282,7 @@ impl ServerList {
             self.publish_some(key, now, &mut reported);
             events.extend(reported.events);
         }
-        events
+        (events, forgotten)
     }
 
     /// The list that has begun is all there is.
@@ -335,25 +375,31 @@ pub(super) fn messages(fresh: bool, events: Vec<ServerEvent>) -> Vec<ServerEvent
     messages
 }
 
-struct LeftOut;
+enum LeftOut {
+    /// There are as many servers as there may be.
+    Server,
+    /// Nothing else is known of the server, or too much.
+    Fact,
+}
 
 /// Adds what is reported of one server to what was reported of it before.
 fn collect(
     servers: &mut BTreeMap<OwnId, View>,
+    most: usize,
     own: OwnId,
     event: ServerEvent,
 ) -> Result<(), LeftOut> {
     match event {
         ServerEvent::Appeared { .. } => {
-            if servers.len() >= MAX_SERVERS_PER_LAUNCHER && !servers.contains_key(&own) {
-                return Err(LeftOut);
+            if servers.len() >= most && !servers.contains_key(&own) {
+                return Err(LeftOut::Server);
             }
             servers.insert(own, View::default());
         }
         ServerEvent::Changed { change, .. } => {
-            let view = servers.get_mut(&own).ok_or(LeftOut)?;
+            let view = servers.get_mut(&own).ok_or(LeftOut::Fact)?;
             if !view.apply(&change) {
-                return Err(LeftOut);
+                return Err(LeftOut::Fact);
             }
         }
         ServerEvent::Disappeared { .. } => {

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use accounts::Permissions;
 use protocol::{
-    Goodbye, LastSeen, LoggedIn, Refusal, RequestId, ServerId, SessionToken, Text, ToGameClient,
-    encoded_len,
+    Goodbye, LastSeen, LoggedIn, Refusal, RequestId, ServerId, SessionToken, Text, TicketId,
+    ToGameClient, encoded_len,
 };
 
 use super::{
@@ -26,6 +26,8 @@ pub(super) struct Session {
     pub(super) watching: bool,
     /// The server it has joined. Changed by `set_joined` only.
     pub(super) joined: Option<ServerId>,
+    /// What it was let in there with.
+    pub(super) ticket: Option<TicketId>,
     /// Here, and not at the connection: a new one is no new voice.
     pub(super) chat: TokenBucket,
     pub(super) stream: Stream,
@@ -166,6 +168,7 @@ impl Lobby {
                     presence: Presence::Lost { since: now },
                     watching: false,
                     joined: None,
+                    ticket: None,
                     chat: TokenBucket::new(self.limits.chat, now),
                     stream,
                     number: 0,

@@ -144,8 +144,8 @@ impl Lobby {
             (
                 Asker::Link(link),
                 What::Launcher { key } | What::Enrollment { key },
-                Answer::Launcher(name),
-            ) => self.launcher_known(link, key, name),
+                Answer::Launcher(name, limits),
+            ) => self.launcher_known(link, key, name, limits),
             (Asker::Link(link), What::Launcher { .. }, Answer::NoLauncher) => {
                 self.launcher_unknown(link);
             }

@@ -125,6 +125,10 @@ samples! { ToOperator {
         key: text("sha256:0123"),
         enrolled: UnixMillis(1_800_000_000_000),
         connected: Some(true),
+        max_servers: Some(2),
+        counts_progress: true,
+        servers: 2,
+        refused_servers: 1,
     } };
     Server: ToOperator::Server { request: RequestId(4), server: ServerInfo {
         server: SERVER,

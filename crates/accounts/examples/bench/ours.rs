@@ -107,7 +107,8 @@ impl Setting {
         let token = &self.tokens[usize::try_from(who).expect("there are not so many")];
         let hash = self.key.hash_token(token);
         let expires = now().saturating_add(DAY);
-        let session = self.store.extend_session(&hash, expires, None, now()).await;
+        let session = NewSession { token: &hash, expires, prefix: None, client: "" };
+        let session = self.store.extend_session(&session, now()).await;
         assert!(session.expect("the store works").is_some(), "it is open");
     }
 }

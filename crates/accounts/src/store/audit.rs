@@ -104,6 +104,8 @@ actions! {
     Kicked = "kicked",
     /// Closed a report.
     ReportClosed = "report-closed",
+    /// Changed keys of the login server.
+    KeysRotated = "keys-rotated",
     /// Invited a launcher.
     LauncherInvited = "launcher-invited",
     /// Became a launcher.

@@ -13,16 +13,16 @@ use crate::time::UnixMillis;
 /// Most sessions an account has at once; a player has fewer devices.
 pub const MAX_SESSIONS_PER_ACCOUNT: u32 = 32;
 
-/// A session to be opened.
+/// A session to be opened, or to be continued.
 #[derive(Clone, Copy, Debug)]
 pub struct NewSession<'a> {
     /// What is kept of its token.
     pub token: &'a KeyedHash,
     /// When it ends by itself.
     pub expires: UnixMillis,
-    /// Where it is opened from: shown to its owner, to know their sessions apart.
+    /// Where it is used from: shown to its owner, to know their sessions apart.
     pub prefix: Option<Prefix>,
-    /// What opens it: name and version of the program, as it says.
+    /// What uses it: name and version of the program, as it says.
     pub client: &'a str,
 }
 
@@ -111,7 +111,7 @@ impl Store {
     }
 
     /// Lets the session of this token last until `expires`, and says whose it is; none when it is
-    /// closed or expired at `now`. It was seen now, from this network.
+    /// closed or expired at `now`. It was seen now, from this network and in this program.
     ///
     /// One step: a session that somebody closes at the same time does not come back.
     ///
@@ -120,17 +120,19 @@ impl Store {
     /// When the store does not work.
     pub async fn extend_session(
         &self,
-        token: &KeyedHash,
-        expires: UnixMillis,
-        prefix: Option<Prefix>,
+        seen: &NewSession<'_>,
         now: UnixMillis,
     ) -> Result<Option<Session>, StoreError> {
+        let NewSession { token, expires, prefix, client } = *seen;
         let Some(session) = self.session(token, now).await? else { return Ok(None) };
         let mut tx = self.database.begin(About::Account(session.account)).await?;
         let prefix = prefix.map(|prefix| prefix.to_string());
-        let extend = "UPDATE sessions SET expires_ms = $3, seen_ms = $2, prefix = $4
+        let client = Note::new(client);
+        let extend = "UPDATE sessions SET expires_ms = $3, seen_ms = $2, prefix = $4, client = $5
                       WHERE token_hash = $1 AND expires_ms > $2";
-        let values = [token.into(), now.into(), expires.into(), Value::Text(prefix.as_deref())];
+        let prefix = Value::Text(prefix.as_deref());
+        let client = client.as_str().into();
+        let values = [token.into(), now.into(), expires.into(), prefix, client];
         if tx.execute(extend, &values).await? == 0 {
             return Ok(None);
         }

@@ -58,13 +58,13 @@ in_every_database! {
             store.open_session(id, &session(&token(number), LATER), NOW).await.unwrap();
         }
         let a_moment_later = NOW.saturating_add(Duration::from_millis(1));
-        let extended = store.extend_session(&token(0), MUCH_LATER, None, a_moment_later).await.unwrap().unwrap();
+        let extended = store.extend_session(&session(&token(0), MUCH_LATER), a_moment_later).await.unwrap().unwrap();
         assert_eq!((extended.account, extended.name, extended.expires), (id, name("Rosa"), MUCH_LATER));
         store.open_session(id, &session(&token(most), LATER), NOW).await.unwrap();
         assert!(store.session(&token(1), NOW).await.unwrap().is_none(), "the oldest made room");
         assert!(store.session(&token(0), LATER).await.unwrap().is_some());
-        assert!(store.extend_session(&token(2), MUCH_LATER, None, LATER).await.unwrap().is_none(), "expired");
-        assert!(store.extend_session(&token(99), LATER, None, NOW).await.unwrap().is_none(), "never opened");
+        assert!(store.extend_session(&session(&token(2), MUCH_LATER), LATER).await.unwrap().is_none(), "expired");
+        assert!(store.extend_session(&session(&token(99), LATER), NOW).await.unwrap().is_none(), "never opened");
     }
 
     async fn a_closed_session_does_not_come_back_whoever_extends_it_meanwhile(database: &Database) {
@@ -73,8 +73,9 @@ in_every_database! {
         let token = token(1);
         for extended_first in [true, false].repeat(10) {
             store.open_session(id, &session(&token, LATER), NOW).await.unwrap();
+            let seen = session(&token, MUCH_LATER);
             let (extend, close) =
-                (store.extend_session(&token, MUCH_LATER, None, NOW), store.close_session(&token));
+                (store.extend_session(&seen, NOW), store.close_session(&token));
             let (extended, closed) = if extended_first {
                 tokio::join!(extend, close)
             } else {
@@ -178,11 +179,14 @@ in_every_database! {
 
         let away = Some(Prefix::of("2001:db8::1".parse().unwrap()));
         let soon = NOW.saturating_add(Duration::from_secs(5));
-        let extended = store.extend_session(&one, MUCH_LATER, away, soon).await.unwrap().unwrap();
+        let again =
+            NewSession { prefix: away, client: "game 1.3", ..session(&one, MUCH_LATER) };
+        let extended = store.extend_session(&again, soon).await.unwrap().unwrap();
         assert_eq!((extended.number, extended.role.as_str()), (first, "player"));
         let listed = &store.sessions(rosa, NOW).await.unwrap()[0];
         assert_eq!((listed.number, listed.created, listed.seen), (first, NOW, soon));
         assert_eq!(listed.prefix.as_deref(), Some("2001:db8::/56"));
+        assert_eq!(listed.client.as_str(), "game 1.3");
         assert_eq!(store.account_by_id(rosa).await.unwrap().unwrap().seen, soon);
 
         assert!(!store.revoke_session(karl, first).await.unwrap(), "another's");

@@ -47,15 +47,15 @@ impl ConnectionHandler for LauncherHandler {
     }
     fn expose_incoming(message: &FromLauncher) -> Exposure {
         exposure!(message, FromLauncher {
-            whole: Hello Servers Reachable Ping Pong;
-            redacted: Enroll Admitted Said;
+            whole: Hello Servers Reachable Ping Pong Left;
+            redacted: Enroll Admitted Said Arrived;
         })
     }
 
     fn expose_outgoing(message: &ToLauncher) -> Exposure {
         exposure!(message, ToLauncher {
-            whole: Welcome Goodbye Enrolled Admit Dismiss Kick Ping Pong;
-            redacted: Say;
+            whole: Welcome Goodbye Enrolled TicketKeys Dismiss Kick Refused Ping Pong;
+            redacted: Admit Say;
         })
     }
 }

@@ -99,7 +99,13 @@ impl Handler<OperatorAnswered> for LoginServer {
             Ok(OperatorAnswer::Launchers(launchers)) => {
                 for launcher in launchers {
                     let connected = Some(self.lobby.is_connected(launcher.key));
-                    let launcher = launcher_info(launcher, connected);
+                    let (servers, refused) = self.lobby.servers().count_of(launcher.key);
+                    let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
+                    let launcher = LauncherInfo {
+                        servers: count(servers),
+                        refused_servers: count(refused),
+                        ..launcher_info(launcher, connected)
+                    };
                     self.to_operator(operator, ToOperator::Launcher { request, launcher });
                 }
                 self.to_operator(operator, ToOperator::Done { request });
@@ -290,9 +296,18 @@ impl LoginServer {
 
 /// A launcher, as an operator sees it.
 pub(crate) fn launcher_info(launcher: KnownLauncher, connected: Option<bool>) -> LauncherInfo {
-    let KnownLauncher { name, key: LauncherKey(key), enrolled } = launcher;
+    let KnownLauncher { name, key: LauncherKey(key), enrolled, limits } = launcher;
     let key = connection_handler::transport::keys::KeyFingerprint::from_bytes(key);
-    LauncherInfo { name, key: Text::lossy(&key.to_string()), enrolled, connected }
+    LauncherInfo {
+        name,
+        key: Text::lossy(&key.to_string()),
+        enrolled,
+        connected,
+        max_servers: limits.max_servers,
+        counts_progress: limits.counts_progress,
+        servers: 0,
+        refused_servers: 0,
+    }
 }
 
 fn server_info(server: ServerId, view: &View) -> ServerInfo {

@@ -31,6 +31,17 @@ fn every_message_has_an_answer_in_every_state() {
             [v, "", "launcher Pong", "launcher Pong", "launcher Pong"],
         ),
         (FromLauncher::Pong { nonce: 1 }, [v, "", "", "", ""]),
+        (
+            FromLauncher::Arrived {
+                ticket: SignedTicket(Text::default()),
+                player: GamePlayerId(1),
+            },
+            [v, "", n, "launcher Refused", "launcher Refused"],
+        ),
+        (
+            FromLauncher::Left { ticket: TicketId([1; 16]) },
+            [v, "", n, "launcher Refused", "launcher Refused"],
+        ),
     ];
     for (message, expected) in table {
         for (state, expected) in expected.into_iter().enumerate() {
@@ -75,8 +86,8 @@ fn what_a_launcher_says_before_its_welcome_counts_after_it() {
     for (answer, expected) in [
         (Answer::NoLauncher, "launcher Welcome, goodbye NotEnrolled"),
         (
-            Answer::Launcher(Text::lossy("ours")),
-            "trust, launcher Welcome, launcher Enrolled, launcher Pong",
+            Answer::Launcher(Text::lossy("ours"), LauncherLimits::default()),
+            "trust, launcher Welcome, launcher Enrolled, launcher TicketKeys, launcher Pong",
         ),
     ] {
         let mut bench = Bench::new();
@@ -118,7 +129,8 @@ fn the_newer_of_two_connections_with_one_key_wins_and_nothing_flickers() {
     let old = bench.with_server(1, SERVER);
     let new = bench.launcher(1);
     let asked = bench.reports(new, FromLauncher::Hello(Hello::from_us("test")));
-    let effects = bench.answer(&asked, Answer::Launcher(Text::lossy("launcher-1")));
+    let effects = bench
+        .answer(&asked, Answer::Launcher(Text::lossy("launcher-1"), LauncherLimits::default()));
     assert_eq!(effects.first(), Some(&Effect::Goodbye(old, Goodbye::TakenOver)));
     assert_eq!(told(&effects), []);
     assert_eq!(told(&bench.reports(new, FromLauncher::Servers(whole_list(&[SERVER])))), []);
@@ -411,7 +423,8 @@ fn a_revoked_launcher_and_a_renewed_key_take_the_servers_with_them() {
     let asked = bench.reports(new, FromLauncher::Hello(Hello::from_us("test")));
     bench.answer(&asked, Answer::NoLauncher);
     let asked = bench.reports(new, enroll());
-    let effects = bench.answer(&asked, Answer::Launcher(Text::lossy("Launcher-1")));
+    let effects = bench
+        .answer(&asked, Answer::Launcher(Text::lossy("Launcher-1"), LauncherLimits::default()));
     assert_eq!(effects.first(), Some(&Effect::Goodbye(old, Goodbye::Revoked)));
     let effects = bench.reports(new, FromLauncher::Servers(whole_list(&[SERVER])));
     assert_eq!(told(&effects), listed(2, &[SERVER]));
@@ -419,7 +432,7 @@ fn a_revoked_launcher_and_a_renewed_key_take_the_servers_with_them() {
 
 #[test]
 fn a_launcher_revoked_while_the_store_says_who_it_is_stays_out() {
-    let known = || Answer::Launcher(Text::lossy("launcher-1"));
+    let known = || Answer::Launcher(Text::lossy("launcher-1"), LauncherLimits::default());
     let revoked = || Event::Revoked { key: LauncherKey([1; 32]) };
     for enrolling in [false, true] {
         let mut bench = Bench::new();

@@ -2,26 +2,29 @@
 
 mod clients;
 mod conversations;
+mod launcher_rules;
 mod launchers;
 mod moderation;
 mod queue;
 mod rules;
 mod simulation;
 mod streams;
+mod tickets;
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use accounts::Permission;
+use ::tickets::SigningKeys;
+use accounts::{LauncherLimits, Permission};
 use protocol::{
     Admission, BootId, Continuation, EnrollmentSecret, FromGameClient, FromLauncher, Hello,
     JoinSecret, LastSeen, List, Password, Reachable, RequestId, ServerChange, ServerEvent,
-    ServerEvents, ServerId, ServerProperty, ServerState, SessionToken, Text, ToGameClient,
-    ToLauncher, UnixMillis,
+    ServerEvents, ServerId, ServerProperty, ServerState, SessionToken, SignedTicket, Text,
+    TicketId, TicketKey, ToGameClient, ToLauncher, UnixMillis,
 };
 
 use super::{
-    Answer, Effect, Event, KnownSession, LauncherKey, Limits, LinkId, Lobby, Now, Query, SessionId,
-    Ticket, server_ids::OwnId,
+    Answer, Effect, Event, Issued, KnownSession, LauncherKey, Limits, LinkId, Lobby, Now, Query,
+    SessionId, Shown, Subject, Ticket, TicketOffice, server_ids::OwnId,
 };
 
 /// A lobby and its clock.
@@ -39,7 +42,7 @@ impl Bench {
     }
 
     fn with(limits: Limits) -> Self {
-        let lobby = Lobby::new(limits, BootId(1), now(Duration::ZERO));
+        let lobby = Lobby::new(limits, BootId(1), Box::new(Office::default()), now(Duration::ZERO));
         Self { lobby, running: Duration::ZERO, links: 0 }
     }
 
@@ -136,8 +139,9 @@ impl Bench {
         let link = self.launcher(key);
         let effects = self.reports(link, FromLauncher::Hello(Hello::from_us("test")));
         let name = Text::lossy(&format!("launcher-{key}"));
-        let effects = self.answer(&effects, Answer::Launcher(name));
-        assert!(summary(&effects).ends_with("trust, launcher Welcome, launcher Enrolled"));
+        let effects = self.answer(&effects, Answer::Launcher(name, LauncherLimits::default()));
+        let expected = "trust, launcher Welcome, launcher Enrolled, launcher TicketKeys";
+        assert!(summary(&effects).ends_with(expected));
         link
     }
 
@@ -157,6 +161,44 @@ impl Bench {
     fn gone(&mut self, link: LinkId) -> Vec<Effect> {
         self.apply(Event::Disconnected { link })
     }
+}
+
+/// Makes tickets that say what they are: `id launcher server account issued`.
+#[derive(Debug, Default)]
+struct Office {
+    made: std::cell::Cell<u8>,
+}
+
+impl TicketOffice for Office {
+    fn issue(&self, subject: &Subject, now: UnixMillis) -> Option<Issued> {
+        self.made.set(self.made.get().wrapping_add(1));
+        let number = self.made.get();
+        let Subject { account, launcher, server, .. } = subject;
+        let text = format!("{number} {} {} {} {}", launcher.0[0], server.0, account.0, now.0);
+        let code = JoinSecret(Text::lossy(&format!("code-{number}")));
+        Some(Issued { id: TicketId([number; 16]), ticket: SignedTicket(Text::lossy(&text)), code })
+    }
+
+    fn read(&self, ticket: &SignedTicket) -> Option<Shown> {
+        let numbers: Vec<u64> =
+            ticket.reveal().split(' ').map(|n| n.parse().ok()).collect::<Option<_>>()?;
+        let [number, launcher, server, account, issued] = numbers[..] else { return None };
+        let subject = Subject {
+            account: SessionId(account),
+            player: Text::default(),
+            launcher: LauncherKey([launcher as u8; 32]),
+            server: ServerId(server),
+        };
+        let worthless_from = UnixMillis(issued + 300_000);
+        let id = TicketId([number as u8; 16]);
+        Some(Shown { id, subject, issued: UnixMillis(issued), worthless_from })
+    }
+
+    fn keys(&self, _: UnixMillis) -> List<TicketKey, 8> {
+        List::first_of([TicketKey([7; 32])])
+    }
+
+    fn use_keys(&mut self, _: Arc<SigningKeys>) {}
 }
 
 /// What is to be done, in short.

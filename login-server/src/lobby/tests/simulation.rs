@@ -39,6 +39,7 @@ fn nothing_that_happens_breaks_the_lobby() {
         "goodbye TakenOver",
         "goodbye Violation",
         "launcher Dismiss",
+        "launcher Refused",
         "launcher Say",
         "refused Busy",
         "refused Unavailable",
@@ -55,6 +56,7 @@ struct World {
     launchers: BTreeSet<LinkId>,
     asked: Vec<(Ticket, Query)>,
     admissions: Vec<(LinkId, RequestId)>,
+    tickets: Vec<SignedTicket>,
     /// Launchers that have listed their servers.
     listed: BTreeSet<LinkId>,
     requests: u32,
@@ -83,6 +85,7 @@ impl World {
             launchers: BTreeSet::new(),
             asked: Vec::new(),
             admissions: Vec::new(),
+            tickets: Vec::new(),
             listed: BTreeSet::new(),
             requests: 0,
             seen: BTreeMap::new(),
@@ -148,8 +151,9 @@ impl World {
             }
             Effect::ToLauncher(link, message) => {
                 assert!(self.launchers.contains(&link), "{message:?} to a launcher that is gone");
-                if let ToLauncher::Admit { request, .. } = message {
+                if let ToLauncher::Admit { request, ticket, .. } = message {
                     self.admissions.push((link, request));
+                    self.tickets.push(ticket);
                 }
             }
             Effect::Trust(link) => {
@@ -260,6 +264,14 @@ impl World {
                 text: Text::default(),
             },
             36 => enroll(),
+            37 => FromLauncher::Arrived {
+                ticket: self
+                    .rng
+                    .choice(self.tickets.clone())
+                    .unwrap_or_else(|| SignedTicket(Text::lossy("none"))),
+                player: GamePlayerId(self.rng.u32(..6)),
+            },
+            38 => FromLauncher::Left { ticket: TicketId([self.rng.u8(..); 16]) },
             _ => FromLauncher::Pong { nonce: 1 },
         }
     }
@@ -323,7 +335,7 @@ impl World {
                 // Now and then one has got a new key.
                 let new = self.rng.u32(..10) == 0;
                 let name = if new { key.0[0] / 2 * 2 } else { key.0[0] };
-                Answer::Launcher(Text::lossy(&name.to_string()))
+                Answer::Launcher(Text::lossy(&name.to_string()), LauncherLimits::default())
             }
         };
         self.apply(Event::Answered { ticket, answer });
@@ -381,6 +393,7 @@ impl World {
         assert!(lobby.clients.is_empty() && lobby.launchers.is_empty());
         assert!(lobby.sessions.is_empty() && lobby.joined.is_empty());
         assert_eq!((lobby.waiting.len(), lobby.servers.iter().count()), (0, 0));
+        assert_eq!(lobby.tickets_held(), 0);
     }
 
     fn check(&self, when: &str) {
