@@ -72,7 +72,9 @@ where
             | ToLauncher::Admit { .. }
             | ToLauncher::Dismiss { .. }
             | ToLauncher::Say { .. }
-            | ToLauncher::Kick { .. } => {}
+            | ToLauncher::Kick { .. }
+            | ToLauncher::TicketKeys { .. }
+            | ToLauncher::Refused(_) => {}
         }
     }
 }

@@ -8,6 +8,7 @@
 //! keeper.log     what the keeper says
 //! game.log       what the game says, and game.log.1 …: what it said before
 //! context        what a game has to say to the process that goes on after it
+//! spent-tickets  which tickets were used, as long as they could be used again
 //! game/          the game's own files; its home
 //! ```
 
@@ -100,6 +101,11 @@ impl InstanceDir {
 
     pub(crate) fn keeper_log(&self) -> PathBuf {
         self.0.join("keeper.log")
+    }
+
+    /// Which tickets were used.
+    pub(crate) fn spent_tickets(&self) -> PathBuf {
+        self.0.join("spent-tickets")
     }
 
     pub(crate) fn game_log(&self) -> PathBuf {

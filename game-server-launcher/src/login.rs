@@ -83,6 +83,8 @@ pub(crate) fn identity(data_dir: &Path) -> anyhow::Result<Identity> {
 /// The link to the login server.
 pub(crate) struct LoginLink {
     connector: Option<SecureConnector>,
+    /// Of the key by which the login server knows this launcher.
+    pub(crate) fingerprint: [u8; 32],
     handler: Option<Addr<OutgoingConnectionHandler<LoginServerHandler, SecureConnector>>>,
     peer: Option<LoginServer>,
     /// When to try again, after a goodbye that says so or does not go away by itself.
@@ -92,8 +94,9 @@ pub(crate) struct LoginLink {
 
 impl LoginLink {
     /// Not connected yet. Without a connector it never will be.
-    pub(crate) fn new(connector: Option<SecureConnector>) -> Self {
-        Self { connector, handler: None, peer: None, retry_at: None, next_ping: None }
+    pub(crate) fn new(connector: Option<SecureConnector>, fingerprint: [u8; 32]) -> Self {
+        let (handler, peer) = (None, None);
+        Self { connector, fingerprint, handler, peer, retry_at: None, next_ping: None }
     }
 
     /// Connects, and goes on trying, unless it does already.

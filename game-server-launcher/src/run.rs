@@ -56,7 +56,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = Shutdown>) -> an
 
     let (supervisor, dirs) = servers(&config, &data_dir)?;
     let (known, until_known) = oneshot::channel();
-    let link = LoginLink::new(connector);
+    let link = LoginLink::new(connector, *fingerprint.as_bytes());
     let launcher = Launcher::new(supervisor, dirs, config.executable.clone(), link, known);
     let (launcher, mut ended) = supervise(launcher);
 

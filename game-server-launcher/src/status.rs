@@ -132,6 +132,8 @@ where
             FromKeeper::Pong { .. } => break,
             FromKeeper::Welcome(_)
             | FromKeeper::Admitted { .. }
+            | FromKeeper::Arrived { .. }
+            | FromKeeper::Left { .. }
             | FromKeeper::Said { .. }
             | FromKeeper::Exited(_)
             | FromKeeper::Ping { .. } => {}

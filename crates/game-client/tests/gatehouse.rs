@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fake::{Behaviour, FakeServer, SECRET, SERVER, SERVER_NAME, said};
+use fake::{Behaviour, FakeServer, SECRET, SERVER, SERVER_NAME, TICKET, said};
 use protocol::{Goodbye, ToGameClient};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -300,13 +300,13 @@ fn join_runs_the_game_and_leaves_when_it_ends() {
     let server = FakeServer::start(Behaviour::default());
     let player = Player::registered(&server);
     let script = "echo $0 $1; exit 0";
-    let game = ["/bin/sh", "-c", script, "{address}:{port}", "{secret}-{name}"];
+    let game = ["/bin/sh", "-c", script, "{address}:{port}", "{secret}-{name}-{ticket}"];
     let mut arguments = vec!["join", SERVER_NAME, "--"];
     arguments.extend(game);
     let output = player.run(&arguments, "");
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains(&format!("127.0.0.1:3979 {SECRET}-Ada\n")), "{text}");
+    assert!(text.contains(&format!("127.0.0.1:3979 {SECRET}-Ada-{TICKET}\n")), "{text}");
     assert!(text.ends_with("Left.\n"), "{text}");
     assert_eq!(server.joined(), [None]);
 }

@@ -1,9 +1,9 @@
 //! Who may come in: the one password of the game, handed out and replaced.
 //!
-//! A game such as OpenTTD has one password for all. Whoever is admitted learns the present one and
-//! has [`WINDOW`] to use it. When nobody is expected any more it is replaced, so that who has left
-//! cannot come back without the login server. A secret is only given away once the game has
-//! confirmed it.
+//! A game such as OpenTTD has one password for all. The code of the first player who is admitted
+//! becomes that password; whoever comes meanwhile learns it too, and has [`WINDOW`] to use it. When
+//! nobody is expected any more it is replaced by one that nobody knows, so that who has left cannot
+//! come back without the login server. A secret is only given away once the game has confirmed it.
 
 use std::{
     collections::HashMap,
@@ -26,6 +26,8 @@ pub(crate) enum Event {
         request: RequestId,
         /// The player's account.
         player: Text<64>,
+        /// What the player was promised as the password.
+        code: Option<JoinSecret>,
         /// Whether as many players are in as fit in.
         full: bool,
     },
@@ -114,7 +116,9 @@ impl Admissions {
                 let waiting = mem::take(&mut self.waiting);
                 waiting.into_iter().map(|waiting| not_ready(waiting.request)).collect()
             }
-            Event::Admit { request, player, full } => self.admit(request, player, full, now),
+            Event::Admit { request, player, code, full } => {
+                self.admit(request, player, code, full, now)
+            }
             Event::Dismiss { player } => {
                 self.expected.remove(&player);
                 let dismissed = self.waiting.extract_if(.., |waiting| waiting.player == player);
@@ -137,22 +141,36 @@ impl Admissions {
         &mut self,
         request: RequestId,
         player: Text<64>,
+        code: Option<JoinSecret>,
         full: bool,
         now: Instant,
     ) -> Vec<Effect> {
-        let answer = |admission| vec![Effect::Answer { request, admission }];
-        match self.game {
-            Game::Absent => answer(Admission::NotReady),
-            _ if full => answer(Admission::Full),
+        let refused = match self.game {
+            Game::Absent => Some(Admission::NotReady),
+            _ if full => Some(Admission::Full),
             _ if self.expected.len() + self.waiting.len() >= MAX_EXPECTED => {
-                answer(Admission::NotReady)
+                Some(Admission::NotReady)
             }
-            Game::Set => vec![self.grant(request, player, now)],
-            Game::Asked(_) => {
-                self.waiting.push(Waiting { request, player, until: now + CONFIRMED_WITHIN });
-                Vec::new()
-            }
+            _ => None,
+        };
+        if let Some(admission) = refused {
+            return vec![Effect::Answer { request, admission }];
         }
+        // Where nobody knows the password that there is, the player's own takes its place.
+        if let Some(code) = code.filter(|_| !self.known && self.waiting.is_empty()) {
+            self.secret = code;
+            self.wait(request, player, now);
+            return self.set(now);
+        }
+        if matches!(self.game, Game::Set) {
+            return vec![self.grant(request, player, now)];
+        }
+        self.wait(request, player, now);
+        Vec::new()
+    }
+
+    fn wait(&mut self, request: RequestId, player: Text<64>, now: Instant) {
+        self.waiting.push(Waiting { request, player, until: now + CONFIRMED_WITHIN });
     }
 
     fn grant(&mut self, request: RequestId, player: Text<64>, now: Instant) -> Effect {
@@ -260,7 +278,8 @@ mod tests {
     }
 
     fn admit(request: u32, player: &str) -> Event {
-        Event::Admit { request: RequestId(request), player: Text::lossy(player), full: false }
+        let (request, player) = (RequestId(request), Text::lossy(player));
+        Event::Admit { request, player, code: None, full: false }
     }
 
     fn dismiss(player: &str) -> Event {
@@ -286,10 +305,38 @@ mod tests {
         assert_eq!(door.does(admit(3, "bob")), [granted(3, 0)]);
     }
 
+    fn admit_with_code(request: u32, player: &str, number: u32) -> Event {
+        let (request, player) = (RequestId(request), Text::lossy(player));
+        Event::Admit { request, player, code: Some(secret(number)), full: false }
+    }
+
+    #[test]
+    fn the_code_of_the_first_becomes_the_password_until_nobody_is_expected() {
+        let mut door = Door::open();
+        assert_eq!(door.does(admit_with_code(1, "ann", 70)), [Effect::Set(secret(70))]);
+        assert_eq!(door.does(admit_with_code(2, "bob", 71)), [], "not confirmed yet");
+        let both = [granted(1, 70), granted(2, 70)];
+        assert_eq!(door.does(Event::Confirmed(secret(70))), both);
+        assert_eq!(door.does(admit_with_code(3, "cid", 72)), [granted(3, 70)]);
+        assert_eq!(door.after(60), [Effect::Set(secret(1))], "nobody knows this one");
+        door.does(Event::Confirmed(secret(1)));
+        assert_eq!(door.does(admit_with_code(4, "ann", 73)), [Effect::Set(secret(73))]);
+    }
+
+    #[test]
+    fn who_comes_while_the_game_is_asked_for_the_first_time_gets_their_own_code_too() {
+        let mut door = Door::new();
+        assert_eq!(door.does(Event::GameReady), [Effect::Set(secret(0))]);
+        assert_eq!(door.does(admit_with_code(1, "ann", 70)), [Effect::Set(secret(70))]);
+        assert_eq!(door.does(Event::Confirmed(secret(0))), [], "late news of the old one");
+        assert_eq!(door.does(Event::Confirmed(secret(70))), [granted(1, 70)]);
+    }
+
     #[test]
     fn a_full_server_gives_no_secret_away() {
         let mut door = Door::open();
-        let event = Event::Admit { request: RequestId(1), player: Text::lossy("ann"), full: true };
+        let (player, code) = (Text::lossy("ann"), Some(secret(9)));
+        let event = Event::Admit { request: RequestId(1), player, code, full: true };
         assert_eq!(door.does(event), [answer(1, Admission::Full)]);
     }
 
@@ -378,7 +425,8 @@ mod tests {
             let event = match random.u8(..12) {
                 0 => Event::GameReady,
                 1 => Event::GameLost,
-                2..5 => admit(random.u32(..), ["ann", "bob", "cid"][random.usize(..3)]),
+                2 => admit(random.u32(..), ["ann", "bob", "cid"][random.usize(..3)]),
+                3..5 => admit_with_code(random.u32(..), "ann", random.u32(1_000_000..)),
                 5 => dismiss(["ann", "bob", "cid"][random.usize(..3)]),
                 6..9 => match asked.take() {
                     Some(secret) => {

@@ -9,12 +9,14 @@
 mod admissions;
 mod controller;
 mod game;
+mod gate;
 mod handlers;
 pub(crate) mod life;
 mod link;
 mod log;
 pub(crate) mod openttd;
 mod process;
+mod roster;
 mod server;
 mod start;
 pub(crate) mod teeworlds;

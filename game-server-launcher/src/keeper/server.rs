@@ -13,8 +13,9 @@ use std::{
 use actix::{AsyncContext, Context};
 use connection_handler::{Peer, PeerId};
 use protocol::{
-    Admission, Blob, BootId, ExitCause, Exited, FromKeeper, GamePlayerId, Goodbye, KeeperChange,
-    KeeperChanges, List, MAX_CONTEXT, RequestId, ServerChange, ServerProperty, ServerState, Text,
+    Admission, Blob, BootId, ExitCause, Exited, FromKeeper, GamePlayerId, Goodbye, JoinSecret,
+    KeeperChange, KeeperChanges, List, MAX_CONTEXT, RequestId, ServerChange, ServerProperty,
+    ServerState, Text,
 };
 use rustix::process::Signal;
 use tokio::sync::oneshot;
@@ -25,11 +26,13 @@ use super::{
     admissions::{self, Admissions},
     controller::ControllerLink,
     game::GameEvent,
+    gate::{Newcomer, TicketGate},
     handlers::launcher::{Launcher, LauncherState},
     life::{self, Life, Means},
     link::{AnyLink, Controls, Language, Link},
     openttd::{Save, Saves},
     process::{Ended, Process, StartId},
+    roster::{self, Holder, Roster},
     start::{self, Prepared, Slot},
 };
 use crate::{atomic_file, config::ServerConfig, instance::InstanceDir, listing::Listing, secrets};
@@ -42,6 +45,11 @@ pub(crate) struct Keeper {
     pub(crate) boot: BootId,
     life: Life,
     admissions: Admissions,
+    /// Whose tickets are looked at, and who waits to be let in.
+    newcomers: HashMap<RequestId, Arrival>,
+    pub(crate) roster: Roster,
+    /// Since it runs.
+    pub(crate) gate: Option<TicketGate>,
     pub(crate) launchers: HashMap<PeerId, Launcher>,
     /// The game that runs, or is being started.
     game: Option<Game>,
@@ -96,6 +104,9 @@ impl Keeper {
             boot: BootId(secrets::random_u64()),
             life: Life::new(server.limits),
             admissions: Admissions::new(secrets::join_secret()),
+            newcomers: HashMap::new(),
+            roster: Roster::default(),
+            gate: None,
             launchers: HashMap::new(),
             game: None,
             starts: 0,
@@ -150,8 +161,58 @@ impl Keeper {
                     }
                 }
                 admissions::Effect::Answer { request, admission } => {
-                    self.tell_launcher(FromKeeper::Admitted { request, admission });
+                    self.admitted(request, admission);
                 }
+            }
+        }
+    }
+
+    fn open_gate(&mut self, ctx: &Context<Self>) {
+        self.gate = Some(TicketGate::start(self.dir.spent_tickets(), ctx.address().downgrade()));
+    }
+
+    /// A player with a ticket wants to come in.
+    pub(crate) fn admit_ticket(&mut self, newcomer: Newcomer) {
+        let (request, player) = (newcomer.request, newcomer.player.clone());
+        let is_room = self.newcomers.len() < MAX_NEWCOMERS;
+        let checked = self.gate.as_ref().filter(|_| is_room).map(|gate| gate.check(newcomer));
+        if let Some(Ok(())) = checked {
+            self.newcomers.insert(request, Arrival::IsChecked(player));
+        } else {
+            let admission = Admission::NotReady;
+            self.tell_launcher(FromKeeper::Admitted { request, admission });
+        }
+    }
+
+    /// A player's ticket was looked at. Who was dismissed meanwhile was answered.
+    pub(crate) fn ticket_checked(&mut self, newcomer: Newcomer, holder: Option<Holder>) {
+        let Newcomer { request, player, code, .. } = newcomer;
+        let Some(Arrival::IsChecked(_)) = self.newcomers.remove(&request) else { return };
+        let Some(holder) = holder else {
+            let admission = Admission::TicketRefused;
+            return self.tell_launcher(FromKeeper::Admitted { request, admission });
+        };
+        self.newcomers.insert(request, Arrival::Waits(holder));
+        self.expect(request, player, Some(code), Instant::now());
+    }
+
+    /// Does what follows from who is in.
+    pub(crate) fn carry_out(&mut self, effects: Vec<roster::Effect>) {
+        for effect in effects {
+            match effect {
+                roster::Effect::Spend(player, holder) => {
+                    let id = holder.id;
+                    let spends = self.gate.as_ref().map(|gate| gate.spend(player, holder));
+                    if !matches!(spends, Some(Ok(()))) {
+                        tracing::warn!("a ticket cannot be used up: there is too much to do");
+                        self.roster.spent(player, id, false);
+                    }
+                }
+                roster::Effect::Arrived(player, holder) => {
+                    tracing::info!(account = ?holder.player, player = player.0, "is in the game");
+                    self.tell_of_player(arrived(player, &holder));
+                }
+                roster::Effect::Left(ticket) => self.tell_of_player(FromKeeper::Left { ticket }),
             }
         }
     }
@@ -170,9 +231,7 @@ impl Keeper {
             GameEvent::Change(change) => self.change(change),
             GameEvent::Said { name, text } => self.tell_launcher(FromKeeper::Said { name, text }),
             GameEvent::SecretSet(secret) => self.admit(admissions::Event::Confirmed(secret), now),
-            GameEvent::Admitted { request, admission } => {
-                self.tell_launcher(FromKeeper::Admitted { request, admission });
-            }
+            GameEvent::Admitted { request, admission } => self.admitted(request, admission),
             GameEvent::MatchEnded(context) => self.match_ended(context, ctx),
             GameEvent::VoteOver { map } => self.vote_over(map, now),
             GameEvent::Takes { account, secret } => self.takes(account, secret),
@@ -180,23 +239,39 @@ impl Keeper {
     }
 
     /// A player wants to come in.
-    pub(crate) fn expect(&mut self, request: RequestId, player: Text<64>, now: Instant) {
+    pub(crate) fn expect(
+        &mut self,
+        request: RequestId,
+        player: Text<64>,
+        code: Option<JoinSecret>,
+        now: Instant,
+    ) {
         let full = self.is_full();
         match self.controller() {
             Some(link) => {
                 let admission = Admission::Full;
                 let answer = match full {
                     true => Some(GameEvent::Admitted { request, admission }),
-                    false => link.expect(request, player, secrets::join_secret(), now),
+                    false => {
+                        let secret = code.unwrap_or_else(secrets::join_secret);
+                        link.expect(request, player, secret, now)
+                    }
                 };
                 self.answered(answer);
             }
-            None => self.admit(admissions::Event::Admit { request, player, full }, now),
+            None => self.admit(admissions::Event::Admit { request, player, code, full }, now),
         }
     }
 
     /// A player does not want to come in any more.
     pub(crate) fn dismiss(&mut self, player: Text<64>, now: Instant) {
+        self.roster.dismiss(&player);
+        let is_meant = |arrival: &Arrival| matches!(arrival, Arrival::IsChecked(p) if *p == player);
+        let dismissed: Vec<_> =
+            self.newcomers.extract_if(|_, arrival| is_meant(arrival)).map(|(r, _)| r).collect();
+        for request in dismissed {
+            self.admitted(request, Admission::NotReady);
+        }
         match self.controller() {
             Some(link) => {
                 let answers = link.dismiss(player);
@@ -207,11 +282,23 @@ impl Keeper {
     }
 
     /// Tells the launcher who may come in.
-    fn answered(&self, events: impl IntoIterator<Item = GameEvent>) {
+    fn answered(&mut self, events: impl IntoIterator<Item = GameEvent>) {
         for event in events {
             if let GameEvent::Admitted { request, admission } = event {
-                self.tell_launcher(FromKeeper::Admitted { request, admission });
+                self.admitted(request, admission);
             }
+        }
+    }
+
+    /// Tells the launcher whether a player may come in. Who may, with a ticket, is expected.
+    fn admitted(&mut self, request: RequestId, admission: Admission) {
+        let granted = matches!(admission, Admission::Granted { .. });
+        self.tell_launcher(FromKeeper::Admitted { request, admission });
+        if let Some(Arrival::Waits(holder)) = self.newcomers.remove(&request)
+            && granted
+        {
+            let effects = self.roster.expect(holder, Instant::now());
+            self.carry_out(effects);
         }
     }
 
@@ -294,6 +381,14 @@ impl Keeper {
         }
     }
 
+    /// Tells the launcher, if it is of an age with tickets.
+    fn tell_of_player(&self, message: FromKeeper) {
+        if self.launchers.values().any(|l| l.state == LauncherState::Attached && l.knows_tickets())
+        {
+            self.tell_launcher(message);
+        }
+    }
+
     fn tell_everybody(&self, message: &FromKeeper) {
         Peer::send_to_all(self.launchers.values(), message.clone());
     }
@@ -315,6 +410,16 @@ impl Keeper {
     }
 
     fn change(&mut self, change: ServerChange) {
+        let now = Instant::now();
+        let effects = match &change {
+            ServerChange::PlayerEntered { player, name } => {
+                let account = self.controller().and_then(|link| link.account_of(*player));
+                self.roster.entered(*player, name, account.as_ref(), now)
+            }
+            ServerChange::PlayerLeft { player } => self.roster.left(*player),
+            ServerChange::AllPlayersLeft => self.roster.all_left(now),
+            ServerChange::Property(_) => Vec::new(),
+        };
         if self.listing.apply(&change) {
             let change = KeeperChange::Server(change);
             // Of a detail only the last value is of interest.
@@ -322,6 +427,11 @@ impl Keeper {
                 self.changes.retain(|earlier| detail_key(earlier) != Some(key));
             }
             self.changes.push(change);
+        }
+        if !effects.is_empty() {
+            // What is told of a player comes after that there is one.
+            self.flush();
+            self.carry_out(effects);
         }
     }
 
@@ -468,6 +578,20 @@ fn detail_key(change: &KeeperChange) -> Option<&Text<32>> {
     }
 }
 
+/// How far a player with a ticket has come.
+#[derive(Debug)]
+enum Arrival {
+    /// The ticket is looked at.
+    IsChecked(Text<64>),
+    /// It is good, and the game has yet to take the password.
+    Waits(Holder),
+}
+
+/// That a player is in.
+pub(crate) fn arrived(player: GamePlayerId, holder: &Holder) -> FromKeeper {
+    FromKeeper::Arrived { ticket: holder.ticket.clone(), id: holder.id, player }
+}
+
 /// Whether an exit says something about the world the game was given. A game that is killed by
 /// others, or could not be started, would have been so with any.
 fn is_of_the_game(cause: &ExitCause) -> bool {
@@ -502,3 +626,6 @@ const PING_EVERY: Duration = Duration::from_secs(5);
 const DETAILS_EVERY: Duration = Duration::from_secs(1);
 
 const MAX_LIST: usize = 256;
+
+/// Players who ask to come in at a time. Further ones are told that the server is not ready.
+const MAX_NEWCOMERS: usize = 1024;

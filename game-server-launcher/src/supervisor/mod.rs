@@ -13,8 +13,8 @@ use std::{
 };
 
 use protocol::{
-    Admission, FromKeeper, FromLauncher, GamePlayerId, RequestId, ServerChange, ServerId,
-    ServerState, Text, ToKeeper,
+    Admission, FromKeeper, FromLauncher, GamePlayerId, JoinSecret, List, RequestId, ServerChange,
+    ServerId, ServerState, SignedTicket, Text, TicketId, TicketKey, ToKeeper,
 };
 
 use self::{admissions::Asked, server::Server};
@@ -42,8 +42,8 @@ pub(crate) enum KeeperEvent {
     Lives,
     /// There is none.
     Absent,
-    /// It is connected, and understands us.
-    Connected,
+    /// It is connected, and understands us, in this version.
+    Connected { version: u16 },
     /// The connection to it is lost.
     Lost,
     /// The process that we have started for it has ended.
@@ -59,8 +59,17 @@ pub(crate) enum LoginServerEvent {
     Up,
     /// The connection to it is lost.
     Lost,
+    /// Tickets are signed with these keys. `launcher` is what the login server knows us by, and its
+    /// clock is `ahead_ms` before ours.
+    TicketKeys { launcher: [u8; 32], ahead_ms: i64, keys: List<TicketKey, 8> },
     /// A player wants to join.
-    Admit { request: RequestId, server: ServerId, player: Text<64> },
+    Admit {
+        request: RequestId,
+        server: ServerId,
+        player: Text<64>,
+        ticket: SignedTicket,
+        code: JoinSecret,
+    },
     /// A player no longer wants to.
     Dismiss { server: ServerId, player: Text<64> },
     /// Something is to be said in a game.
@@ -90,6 +99,14 @@ pub(crate) enum Effect {
     Stopped,
 }
 
+/// What tickets are checked with.
+#[derive(Debug)]
+struct Keys {
+    launcher: [u8; 32],
+    ahead_ms: i64,
+    keys: List<TicketKey, 8>,
+}
+
 /// The servers of one launcher.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
@@ -97,6 +114,8 @@ pub(crate) struct Supervisor {
     /// Whether the login server listens.
     up: bool,
     asked: Asked,
+    /// What keepers check tickets with.
+    keys: Option<Keys>,
     stopping: bool,
     known_told: bool,
     stopped_told: bool,
@@ -119,6 +138,7 @@ impl Supervisor {
             servers: leftovers.chain(wanted).collect(),
             up: false,
             asked: Asked::default(),
+            keys: None,
             stopping: false,
             known_told: false,
             stopped_told: false,
@@ -167,10 +187,15 @@ impl Supervisor {
             KeeperEvent::Lives => server.lives(now),
             KeeperEvent::Absent => {
                 let changes = server.absent(stopping, now);
+                let left = server.everybody_left();
+                self.tell_left(left, effects);
                 self.keeper_gone(name, effects);
                 self.tell_changes(name, changes, effects);
             }
-            KeeperEvent::Connected => server.connected(name, stopping, now, effects),
+            KeeperEvent::Connected { version } => {
+                server.connected(name, version, stopping, now, effects);
+                self.give_keys(name, effects);
+            }
             KeeperEvent::Lost => {
                 server.lost(now);
                 self.keeper_gone(name, effects);
@@ -195,7 +220,10 @@ impl Supervisor {
         };
         match message {
             FromKeeper::Changes(changes) => {
+                // Who is in comes after it.
+                let left = if changes.fresh { server.everybody_left() } else { Vec::new() };
                 let told = server.changed(changes);
+                self.tell_left(left, effects);
                 self.tell_changes(name, told.changes, effects);
                 if told.reachable {
                     self.tell_reachable(name, effects);
@@ -210,6 +238,15 @@ impl Supervisor {
                 if let Some(server) = server.id().filter(|_| server.may_say(now)) {
                     self.tell(FromLauncher::Said { server, name, text }, effects);
                 }
+            }
+            FromKeeper::Arrived { ticket, id, player } => {
+                if server.arrived(id, ticket.clone(), player) && server.id().is_some() {
+                    self.tell(FromLauncher::Arrived { ticket, player }, effects);
+                }
+            }
+            FromKeeper::Left { ticket } => {
+                let left = server.left(ticket);
+                self.tell_left(left, effects);
             }
             FromKeeper::Ping { nonce } => {
                 effects.push(Effect::ToKeeper(name.clone(), ToKeeper::Pong { nonce }));
@@ -238,8 +275,13 @@ impl Supervisor {
                 self.up = false;
                 self.asked.clear();
             }
-            LoginServerEvent::Admit { request, server, player } => {
-                self.admit(request, server, player, now, effects);
+            LoginServerEvent::TicketKeys { launcher, ahead_ms, keys } => {
+                self.keys = Some(Keys { launcher, ahead_ms, keys });
+                let names: Vec<_> = self.servers.keys().cloned().collect();
+                names.iter().for_each(|name| self.give_keys(name, effects));
+            }
+            LoginServerEvent::Admit { request, server, player, ticket, code } => {
+                self.admit(request, server, Newcomer { player, ticket, code }, now, effects);
             }
             LoginServerEvent::Dismiss { server, player } => {
                 self.forward(server, ToKeeper::Dismiss { player }, effects);
@@ -257,7 +299,7 @@ impl Supervisor {
         &mut self,
         request: RequestId,
         server: ServerId,
-        player: Text<64>,
+        newcomer: Newcomer,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
@@ -266,11 +308,39 @@ impl Supervisor {
         };
         let name = name.clone();
         let reachable = server.is_connected() && !self.stopping;
+        let knows_tickets = server.knows_tickets();
+        let Newcomer { player, ticket, code } = newcomer;
         match reachable.then(|| self.asked.ask(&name, request, now)).flatten() {
             Some(request) => {
-                effects.push(Effect::ToKeeper(name, ToKeeper::Admit { request, player }));
+                let admit = match knows_tickets {
+                    true => ToKeeper::AdmitTicket { request, player, ticket, code },
+                    // Started by a launcher of an age without tickets, and still there.
+                    false => ToKeeper::Admit { request, player },
+                };
+                effects.push(Effect::ToKeeper(name, admit));
             }
             None => self.not_admitted(request, Admission::NotReady, effects),
+        }
+    }
+
+    /// Lets the keeper of a server check tickets.
+    fn give_keys(&self, name: &ServerName, effects: &mut Vec<Effect>) {
+        let Some(Keys { launcher, ahead_ms, keys }) = &self.keys else { return };
+        let Some(server) = self.servers.get(name) else { return };
+        if let Some(id) = server.id()
+            && server.is_connected()
+            && server.knows_tickets()
+        {
+            let server = tickets::ServerName::of_launcher(launcher, id.0);
+            let server = Text::lossy(server.as_str());
+            let keys = ToKeeper::TicketKeys { server, ahead_ms: *ahead_ms, keys: keys.clone() };
+            effects.push(Effect::ToKeeper(name.clone(), keys));
+        }
+    }
+
+    fn tell_left(&self, left: Vec<TicketId>, effects: &mut Vec<Effect>) {
+        for ticket in left {
+            self.tell(FromLauncher::Left { ticket }, effects);
         }
     }
 
@@ -360,7 +430,17 @@ impl Supervisor {
         for message in self.servers.values().filter_map(telling::reachable) {
             self.tell(message, effects);
         }
+        for message in self.servers.values().flat_map(telling::players) {
+            self.tell(message, effects);
+        }
     }
+}
+
+/// Who wants to join, and what they hold.
+struct Newcomer {
+    player: Text<64>,
+    ticket: SignedTicket,
+    code: JoinSecret,
 }
 
 /// Ticks that are further apart: this process, or the whole host, was suspended.

@@ -1,10 +1,13 @@
 //! One game server: what is known of it, and how its keeper is found, started and stopped.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use protocol::{
-    KeeperChange, KeeperChanges, ServerChange, ServerId, ServerProperty, ServerState, Text,
-    ToKeeper,
+    GamePlayerId, KeeperChange, KeeperChanges, ServerChange, ServerId, ServerProperty, ServerState,
+    SignedTicket, Text, TicketId, ToKeeper,
 };
 
 use super::{Effect, chat::Chat};
@@ -24,6 +27,8 @@ pub(super) struct Server {
     trouble: Text<256>,
     listing: Listing,
     chat: Chat,
+    /// Who is in the game with a ticket, as the keeper says.
+    players: BTreeMap<TicketId, (SignedTicket, GamePlayerId)>,
     /// When the keeper was last heard, or expected to speak. None: there is none.
     heard: Option<Instant>,
     next_ping: Option<Instant>,
@@ -43,7 +48,7 @@ enum Keeper {
     /// It lives, or was just started, and should be connected soon. If not, it is looked for then.
     Expected { look_at: Instant },
     /// It is connected.
-    Connected { since: Instant },
+    Connected { since: Instant, version: u16 },
     /// There is none, and one is started then.
     Dead { start_at: Instant },
     /// There is none, and none is wanted.
@@ -83,6 +88,7 @@ impl Server {
             trouble: Text::default(),
             listing: Listing::default(),
             chat: Chat::default(),
+            players: BTreeMap::new(),
             heard: None,
             next_ping: None,
         }
@@ -160,11 +166,12 @@ impl Server {
     pub(super) fn connected(
         &mut self,
         name: &ServerName,
+        version: u16,
         stopping: bool,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        self.keeper = Keeper::Connected { since: now };
+        self.keeper = Keeper::Connected { since: now, version };
         self.heard = Some(now);
         self.next_ping = Some(now + PING_EVERY);
         effects.push(Effect::ToKeeper(name.clone(), ToKeeper::Attach));
@@ -174,7 +181,7 @@ impl Server {
     }
 
     pub(super) fn lost(&mut self, now: Instant) {
-        if let Keeper::Connected { since } = self.keeper {
+        if let Keeper::Connected { since, .. } = self.keeper {
             if now - since >= STABLE_AFTER {
                 self.pause = FIRST_PAUSE;
             }
@@ -198,6 +205,39 @@ impl Server {
             Keeper::Expected { .. } => self.keeper = Keeper::Expected { look_at: now },
             Keeper::LookedFor { .. } | Keeper::Gone => {}
         }
+    }
+
+    /// Whether its keeper is of an age with tickets.
+    pub(super) fn knows_tickets(&self) -> bool {
+        matches!(self.keeper, Keeper::Connected { version, .. } if version >= WITH_TICKETS)
+    }
+
+    /// A player is in the game. Whether that is to be told: there may be so many.
+    pub(super) fn arrived(
+        &mut self,
+        id: TicketId,
+        ticket: SignedTicket,
+        player: GamePlayerId,
+    ) -> bool {
+        let is_room = self.players.len() < MAX_PLAYERS || self.players.contains_key(&id);
+        if is_room {
+            self.players.insert(id, (ticket, player));
+        }
+        is_room
+    }
+
+    /// A player is not in the game any more. Nothing when that is known.
+    pub(super) fn left(&mut self, id: TicketId) -> Vec<TicketId> {
+        self.players.remove(&id).map(|_| id).into_iter().collect()
+    }
+
+    /// Nobody is known to be in the game any more.
+    pub(super) fn everybody_left(&mut self) -> Vec<TicketId> {
+        std::mem::take(&mut self.players).into_keys().collect()
+    }
+
+    pub(super) fn players(&self) -> impl Iterator<Item = (&SignedTicket, GamePlayerId)> {
+        self.players.values().map(|(ticket, player)| (ticket, *player))
     }
 
     /// Whether a line of its chat may be passed on.
@@ -281,6 +321,12 @@ impl Server {
         Told { changes, reachable: self.port != port_before }
     }
 }
+
+/// The first version of keepers that know tickets.
+const WITH_TICKETS: u16 = 2;
+
+/// Players with tickets in one game; of further ones nobody is told. More than any game takes.
+const MAX_PLAYERS: usize = 1024;
 
 /// The pause after the first death of a keeper; twice as long after each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);

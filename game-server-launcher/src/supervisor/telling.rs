@@ -50,5 +50,12 @@ pub(super) fn reachable(server: &Server) -> Option<FromLauncher> {
     Some(FromLauncher::Reachable(Reachable { server: id, addresses, port }))
 }
 
+/// Who is in the game with a ticket.
+pub(super) fn players(server: &Server) -> impl Iterator<Item = FromLauncher> {
+    // Of a server that is not wanted nobody is told.
+    let players = server.id().into_iter().flat_map(|_| server.players());
+    players.map(|(ticket, player)| FromLauncher::Arrived { ticket: ticket.clone(), player })
+}
+
 /// What one message may hold.
 const MAX_EVENTS: usize = 256;

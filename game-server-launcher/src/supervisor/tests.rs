@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use protocol::{
-    ExitCause, Exited, JoinSecret, KeeperChange, KeeperChanges, List, ServerEvent, ServerEvents,
+    ExitCause, Exited, KEEPER_VERSION, KeeperChange, KeeperChanges, ServerEvent, ServerEvents,
     ServerProperty,
 };
 
@@ -28,7 +28,7 @@ impl Launcher {
         let mut launcher = Self::new(&["one"], &[]);
         launcher.does(Event::Start);
         launcher.keeper(KeeperEvent::Lives);
-        launcher.keeper(KeeperEvent::Connected);
+        launcher.keeper(KeeperEvent::Connected { version: KEEPER_VERSION });
         launcher.keeper(fresh(vec![KeeperChange::GamePort(3979), state(ServerState::Ready)]));
         launcher
     }
@@ -116,7 +116,16 @@ fn ping() -> Effect {
 
 fn admit(request: u32, server: u64) -> LoginServerEvent {
     let player = Text::lossy("ann");
-    LoginServerEvent::Admit { request: RequestId(request), server: ServerId(server), player }
+    let (request, server) = (RequestId(request), ServerId(server));
+    LoginServerEvent::Admit { request, server, player, ticket: ticket(), code: code() }
+}
+
+fn ticket() -> SignedTicket {
+    SignedTicket(Text::lossy("ticket"))
+}
+
+fn code() -> JoinSecret {
+    JoinSecret(Text::lossy("code"))
 }
 
 fn admitted(request: u32, admission: Admission) -> Effect {
@@ -141,7 +150,10 @@ fn a_server_without_a_keeper_gets_one() {
     assert_eq!(launcher.keeper(KeeperEvent::Absent), []);
     assert_eq!(launcher.after(0), [start()]);
     assert_eq!(launcher.after(4999), []);
-    assert_eq!(launcher.keeper(KeeperEvent::Connected), [to_keeper(ToKeeper::Attach)]);
+    assert_eq!(
+        launcher.keeper(KeeperEvent::Connected { version: KEEPER_VERSION }),
+        [to_keeper(ToKeeper::Attach)]
+    );
     assert_eq!(launcher.keeper(fresh(vec![KeeperChange::GamePort(1)])), [Effect::Known]);
 }
 
@@ -151,7 +163,10 @@ fn a_keeper_that_lives_is_not_started_again() {
     launcher.does(Event::Start);
     assert_eq!(launcher.keeper(KeeperEvent::Lives), []);
     assert_eq!(launcher.after(1000), [look()]);
-    assert_eq!(launcher.keeper(KeeperEvent::Connected), [to_keeper(ToKeeper::Attach)]);
+    assert_eq!(
+        launcher.keeper(KeeperEvent::Connected { version: KEEPER_VERSION }),
+        [to_keeper(ToKeeper::Attach)]
+    );
     assert_eq!(launcher.after(100_000), []);
 }
 
@@ -164,7 +179,7 @@ fn a_keeper_that_has_died_is_started_after_pauses_that_double() {
         assert_eq!(launcher.keeper(KeeperEvent::Absent), []);
         assert_eq!(launcher.after(pause - 1), []);
         assert_eq!(launcher.after(1), [start()]);
-        launcher.keeper(KeeperEvent::Connected);
+        launcher.keeper(KeeperEvent::Connected { version: KEEPER_VERSION });
     }
     launcher.after(60_000);
     launcher.keeper(KeeperEvent::Lost);
@@ -191,7 +206,7 @@ fn a_lost_connection_to_a_keeper_that_lives_says_nothing_about_its_game() {
     launcher.keeper(KeeperEvent::Lost);
     assert_eq!(launcher.after(100), [look()]);
     assert_eq!(launcher.keeper(KeeperEvent::Lives), []);
-    launcher.keeper(KeeperEvent::Connected);
+    launcher.keeper(KeeperEvent::Connected { version: KEEPER_VERSION });
     let same = fresh(vec![KeeperChange::GamePort(3979), state(ServerState::Ready)]);
     assert_eq!(launcher.keeper(same), []);
 }
@@ -277,7 +292,8 @@ fn a_question_is_answered_by_the_keeper_or_in_its_place() {
     launcher.login(LoginServerEvent::Up);
     let player = Text::lossy("ann");
     let asks = |request| {
-        to_keeper(ToKeeper::Admit { request: RequestId(request), player: player.clone() })
+        let (request, player) = (RequestId(request), player.clone());
+        to_keeper(ToKeeper::AdmitTicket { request, player, ticket: ticket(), code: code() })
     };
     let answer = |request| {
         let admission = Admission::Granted { secret: JoinSecret(Text::lossy("s")) };
@@ -298,7 +314,7 @@ fn a_question_is_answered_by_the_keeper_or_in_its_place() {
     assert_eq!(launcher.keeper(KeeperEvent::Lost), [admitted(9, Admission::NotReady)]);
     assert_eq!(launcher.login(admit(10, 1)), [admitted(10, Admission::NotReady)]);
 
-    launcher.keeper(KeeperEvent::Connected);
+    launcher.keeper(KeeperEvent::Connected { version: KEEPER_VERSION });
     assert_eq!(launcher.login(admit(11, 1)), [asks(4)]);
     launcher.login(LoginServerEvent::Lost);
     launcher.login(LoginServerEvent::Up);
@@ -363,7 +379,7 @@ fn a_server_nobody_wants_any_more_is_stopped_and_not_told() {
     assert_eq!(launcher.does(Event::Start), [look(), Effect::Known]);
     launcher.keeper(KeeperEvent::Lives);
     let stops = [to_keeper(ToKeeper::Attach), to_keeper(ToKeeper::Stop)];
-    assert_eq!(launcher.keeper(KeeperEvent::Connected), stops);
+    assert_eq!(launcher.keeper(KeeperEvent::Connected { version: KEEPER_VERSION }), stops);
     launcher.login(LoginServerEvent::Up);
     assert_eq!(launcher.keeper(news(entered(1))), []);
     launcher.keeper(KeeperEvent::Lost);
@@ -393,7 +409,7 @@ fn a_keeper_that_ends_before_it_is_connected_is_missed_at_once() {
     launcher.keeper(KeeperEvent::Ended);
     assert_eq!(launcher.after(0), [look()]);
     launcher.keeper(KeeperEvent::Lives);
-    launcher.keeper(KeeperEvent::Connected);
+    launcher.keeper(KeeperEvent::Connected { version: KEEPER_VERSION });
     launcher.keeper(KeeperEvent::Ended);
     assert_eq!(launcher.after(10_000), [], "that was another one");
 }
@@ -463,7 +479,7 @@ impl Walk {
             }
             30..45 if lives && !linked => {
                 self.connected.insert(name.clone());
-                keeper(KeeperEvent::Connected)
+                keeper(KeeperEvent::Connected { version: KEEPER_VERSION })
             }
             45..48 if linked => {
                 self.connected.remove(&name);
@@ -539,4 +555,59 @@ impl Walk {
             false => Err("a second keeper".into()),
         }
     }
+}
+
+fn arrives(number: u8) -> KeeperEvent {
+    let (id, player) = (TicketId([number; 16]), GamePlayerId(number.into()));
+    KeeperEvent::Said(FromKeeper::Arrived { ticket: ticket(), id, player })
+}
+
+fn arrived(number: u8) -> Effect {
+    let player = GamePlayerId(number.into());
+    Effect::ToLoginServer(FromLauncher::Arrived { ticket: ticket(), player })
+}
+
+fn left(number: u8) -> Effect {
+    Effect::ToLoginServer(FromLauncher::Left { ticket: TicketId([number; 16]) })
+}
+
+#[test]
+fn who_is_in_with_a_ticket_is_told_once_and_again_on_a_new_connection() {
+    let mut launcher = Launcher::running();
+    launcher.login(LoginServerEvent::Up);
+    assert_eq!(launcher.keeper(arrives(1)), [arrived(1)]);
+    assert_eq!(launcher.keeper(arrives(2)), [arrived(2)]);
+    let leaves = KeeperEvent::Said(FromKeeper::Left { ticket: TicketId([1; 16]) });
+    assert_eq!(launcher.keeper(leaves.clone()), [left(1)]);
+    assert_eq!(launcher.keeper(leaves), [], "that is known");
+    launcher.login(LoginServerEvent::Lost);
+    assert_eq!(launcher.keeper(arrives(3)), []);
+    let effects = launcher.login(LoginServerEvent::Up);
+    assert_eq!(effects[effects.len() - 2..], [arrived(2), arrived(3)]);
+
+    // The keeper tells everything anew, and then who is in.
+    let same = fresh(vec![KeeperChange::GamePort(3979), state(ServerState::Ready)]);
+    assert_eq!(launcher.keeper(same), [left(2), left(3)]);
+    assert_eq!(launcher.keeper(arrives(3)), [arrived(3)]);
+}
+
+#[test]
+fn keepers_get_the_keys_that_tickets_are_checked_with_if_they_know_tickets() {
+    let keys = || List::first_of([TicketKey([9; 32])]);
+    let told = || LoginServerEvent::TicketKeys { launcher: [1; 32], ahead_ms: 5, keys: keys() };
+    let server = Text::lossy(tickets::ServerName::of_launcher(&[1; 32], 1).as_str());
+    let given = to_keeper(ToKeeper::TicketKeys { server, ahead_ms: 5, keys: keys() });
+    let mut launcher = Launcher::running();
+    assert_eq!(launcher.login(told()), [given.clone()]);
+    launcher.keeper(KeeperEvent::Lost);
+    let attach = to_keeper(ToKeeper::Attach);
+    let connected = KeeperEvent::Connected { version: KEEPER_VERSION };
+    assert_eq!(launcher.keeper(connected), [attach.clone(), given]);
+
+    // One that was started by an older launcher goes on as it did.
+    launcher.keeper(KeeperEvent::Lost);
+    assert_eq!(launcher.keeper(KeeperEvent::Connected { version: 1 }), [attach]);
+    assert_eq!(launcher.login(told()), []);
+    let admit_without = ToKeeper::Admit { request: RequestId(1), player: Text::lossy("ann") };
+    assert_eq!(launcher.login(admit(7, 1)), [to_keeper(admit_without)]);
 }

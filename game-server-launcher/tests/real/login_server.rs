@@ -20,9 +20,11 @@ use connection_handler::{
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::{
     ALPN_LAUNCHER, Admission, BootId, DecodeError, Enrollment, EnrollmentSecret, FromLauncher,
-    GamePlayerId, Goodbye, MAX_AFTER_LOGIN, RequestId, ServerChange, ServerEvent, ServerId,
-    ServerProperty, ServerState, Text, ToLauncher, UnixMillis, Welcome,
+    GamePlayerId, Goodbye, JoinSecret, List, MAX_AFTER_LOGIN, RequestId, ServerChange, ServerEvent,
+    ServerId, ServerProperty, ServerState, SignedTicket, Text, TicketId, TicketKey, ToLauncher,
+    UnixMillis, Welcome,
 };
+use tickets::{JoinCode, ServerName, SigningKeys, Ticket};
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_util::codec::{FramedRead, FramedWrite};
 
@@ -41,6 +43,15 @@ pub(crate) struct LoginServer {
     /// What was said in games, and by whom.
     pub(crate) said: Vec<(String, String)>,
     pub(crate) admissions: HashMap<u32, Admission>,
+    /// What tickets are signed with, for which launcher.
+    pub(crate) ticket_keys: SigningKeys,
+    launcher_key: Option<[u8; 32]>,
+    /// By how many milliseconds our clock is behind.
+    pub(crate) behind_ms: u64,
+    /// Whose ticket was announced, and what of it.
+    pub(crate) announced: HashMap<String, Announced>,
+    /// Who is in the game with a ticket.
+    pub(crate) arrived: HashMap<TicketId, GamePlayerId>,
     /// How often a launcher has told everything.
     pub(crate) snapshots: usize,
 }
@@ -59,8 +70,16 @@ pub(crate) struct Server {
     pub(crate) port: Option<u16>,
 }
 
+/// A ticket and a code that the launcher was told of.
+#[derive(Clone, Debug)]
+pub(crate) struct Announced {
+    pub(crate) id: TicketId,
+    pub(crate) ticket: SignedTicket,
+    pub(crate) code: String,
+}
+
 enum Heard {
-    Connected(mpsc::UnboundedSender<ToLauncher>),
+    Connected(mpsc::UnboundedSender<ToLauncher>, [u8; 32]),
     Message(FromLauncher),
 }
 
@@ -79,6 +98,11 @@ impl LoginServer {
             servers: HashMap::new(),
             said: Vec::new(),
             admissions: HashMap::new(),
+            ticket_keys: SigningKeys::generate().unwrap(),
+            launcher_key: None,
+            behind_ms: 0,
+            announced: HashMap::new(),
+            arrived: HashMap::new(),
             snapshots: 0,
         };
         server.begin(true).await;
@@ -156,7 +180,12 @@ impl LoginServer {
         let listen = async {
             while !is_so(self) {
                 match self.heard.recv().await {
-                    Some(Heard::Connected(launcher)) => self.launcher = Some(launcher),
+                    Some(Heard::Connected(launcher, key)) => {
+                        self.launcher = Some(launcher);
+                        self.launcher_key = Some(key);
+                        self.arrived.clear();
+                        self.tell_keys();
+                    }
                     Some(Heard::Message(message)) => self.hear(message),
                     None => panic!("nobody is listened to"),
                 }
@@ -208,12 +237,43 @@ impl LoginServer {
         })
     }
 
-    /// Asks for a player to be admitted, and for the answer.
+    fn now_ms(&self) -> u64 {
+        clock_ms() - self.behind_ms
+    }
+
+    /// Tells the launcher what tickets are signed with.
+    pub(crate) fn tell_keys(&self) {
+        let keys = self.ticket_keys.public(self.now_ms());
+        let keys = List::first_of(keys.iter().map(|key| TicketKey(*key.as_bytes())));
+        let keys = ToLauncher::TicketKeys { now: UnixMillis(self.now_ms()), keys };
+        // Who has only enrolled is gone by now.
+        let _ = self.launcher.as_ref().expect("a launcher is connected").send(keys);
+    }
+
+    /// Asks for a player to be admitted, with a new ticket, and for the answer.
     pub(crate) async fn admit(&mut self, player: &str) -> Admission {
+        let launcher = self.launcher_key.expect("a launcher is connected");
+        let name = ServerName::of_launcher(&launcher, self.server().0.0);
+        let ticket = Ticket::new(1, player, name, self.now_ms(), Duration::from_secs(300)).unwrap();
+        self.announced.insert(
+            player.to_owned(),
+            Announced {
+                id: TicketId(ticket.id.0),
+                ticket: SignedTicket(Text::lossy(&self.ticket_keys.sign(&ticket))),
+                code: JoinCode::generate().unwrap().as_str().to_owned(),
+            },
+        );
+        self.admit_again(player).await
+    }
+
+    /// Asks for a player to be admitted, with the ticket announced before.
+    pub(crate) async fn admit_again(&mut self, player: &str) -> Admission {
         self.requests += 1;
         let request = self.requests;
+        let Announced { ticket, code, .. } = self.announced[player].clone();
         let (server, player) = (self.server().0, Text::lossy(player));
-        self.send(ToLauncher::Admit { request: RequestId(request), server, player });
+        let code = JoinSecret(Text::lossy(&code));
+        self.send(ToLauncher::Admit { request: RequestId(request), server, player, ticket, code });
         self.until("an answer", |login| login.admissions.contains_key(&request)).await;
         self.admissions[&request].clone()
     }
@@ -246,6 +306,14 @@ impl LoginServer {
                 self.admissions.insert(request.0, admission);
             }
             FromLauncher::Said { name, text, .. } => self.said.push((name.into(), text.into())),
+            FromLauncher::Arrived { ticket, player } => {
+                let ticket = Ticket::read(ticket.reveal(), &self.ticket_keys.remembered());
+                let id = TicketId(ticket.expect("a ticket of ours").id.0);
+                assert_eq!(self.arrived.insert(id, player), None, "told once");
+            }
+            FromLauncher::Left { ticket } => {
+                assert!(self.arrived.remove(&ticket).is_some(), "{ticket} was not in");
+            }
             FromLauncher::Hello(_)
             | FromLauncher::Enroll { .. }
             | FromLauncher::Ping { .. }
@@ -300,7 +368,8 @@ async fn accept(mut listener: SecureListener, heard: mpsc::UnboundedSender<Heard
     let mut connections = tokio::task::JoinSet::new();
     while let Ok(handshake) = listener.accept().await {
         let Ok(connection) = handshake.await else { continue };
-        assert!(connection.identity.is_some(), "launchers prove who they are");
+        let key = connection.identity.expect("launchers prove who they are");
+        let key = *key.as_bytes();
         let heard = heard.clone();
         connections.spawn_local(async move {
             let read = FramedRead::new(
@@ -308,7 +377,7 @@ async fn accept(mut listener: SecureListener, heard: mpsc::UnboundedSender<Heard
                 TcpMessageConnectionReader::new(Codec, MessageLimit::new(MAX_AFTER_LOGIN)),
             );
             let write = TcpMessageConnectionWriter::new(Codec);
-            serve(read, FramedWrite::new(connection.write, write), heard, know).await;
+            serve(read, FramedWrite::new(connection.write, write), heard, know, key).await;
         });
     }
 }
@@ -318,6 +387,7 @@ async fn serve<R, W>(
     mut write: FramedWrite<W, TcpMessageConnectionWriter<Codec>>,
     heard: mpsc::UnboundedSender<Heard>,
     know: bool,
+    key: [u8; 32],
 ) where
     R: tokio::io::AsyncRead + Unpin,
     W: tokio::io::AsyncWrite + Unpin,
@@ -338,9 +408,9 @@ async fn serve<R, W>(
         };
         let answer = match &message {
             FromLauncher::Hello(_) => {
-                let _ = heard.send(Heard::Connected(sender.clone()));
-                let boot = BootId(1);
-                ToLauncher::Welcome(Welcome { version: 0, now: UnixMillis(0), boot, features: 0 })
+                let _ = heard.send(Heard::Connected(sender.clone(), key));
+                let (boot, now) = (BootId(1), UnixMillis(clock_ms()));
+                ToLauncher::Welcome(Welcome { version: 0, now, boot, features: 0 })
             }
             FromLauncher::Enroll { secret } if *secret == SECRET => {
                 ToLauncher::Enrolled { name: Text::lossy("a launcher") }
@@ -392,6 +462,11 @@ impl MessageEncoder<ToLauncher> for Codec {
         protocol::encode(message, bytes);
         Ok(())
     }
+}
+
+fn clock_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    u64::try_from(since.as_millis()).unwrap()
 }
 
 /// A pin that is not this login server's.

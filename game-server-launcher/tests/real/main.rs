@@ -13,6 +13,7 @@ mod stories {
     mod shim;
     mod survival;
     mod teeworlds;
+    mod tickets;
     mod world;
 }
 mod teeworlds_client;

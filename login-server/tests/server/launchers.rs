@@ -23,14 +23,16 @@ pub(crate) async fn enrolled(server: &Server, name: &str) -> (Launcher, Identity
     assert!(matches!(launcher.receive().await, ToLauncher::Welcome(_)));
     launcher.send(FromLauncher::Enroll { secret: enrollment.secret }).await;
     assert_eq!(launcher.receive().await, ToLauncher::Enrolled { name: Text::lossy(name) });
+    assert!(matches!(launcher.receive().await, ToLauncher::TicketKeys { .. }));
     (launcher, identity)
 }
 
 /// The same launcher on a new connection.
-async fn back(server: &Server, identity: &Identity) -> Launcher {
+pub(crate) async fn back(server: &Server, identity: &Identity) -> Launcher {
     let mut launcher = server.launcher(identity).await;
     assert!(matches!(launcher.receive().await, ToLauncher::Welcome(_)));
     assert!(matches!(launcher.receive().await, ToLauncher::Enrolled { .. }));
+    assert!(matches!(launcher.receive().await, ToLauncher::TicketKeys { .. }));
     launcher
 }
 
@@ -38,7 +40,9 @@ async fn back(server: &Server, identity: &Identity) -> Launcher {
 async fn join(client: &mut Client, launcher: &mut Launcher, name: &str) -> ServerId {
     let server = client.the_server().await;
     client.send(FromGameClient::Join { request: REQUEST, server }).await;
-    let ToLauncher::Admit { request, server: SERVER, player } = launcher.receive().await else {
+    let ToLauncher::Admit { request, server: SERVER, player, ticket: announced, .. } =
+        launcher.receive().await
+    else {
         panic!("nobody wants to join");
     };
     assert_eq!(player.as_str(), name);
@@ -48,6 +52,7 @@ async fn join(client: &mut Client, launcher: &mut Launcher, name: &str) -> Serve
     let ToGameClient::Joined(ticket) = client.receive().await else { panic!("not joined") };
     assert_eq!((ticket.request, ticket.server, ticket.secret), (REQUEST, server, secret));
     assert_eq!((ticket.address, ticket.port), ([127, 0, 0, 1].into(), 3979));
+    assert_eq!(ticket.ticket, announced);
     server
 }
 

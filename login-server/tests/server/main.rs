@@ -12,5 +12,6 @@ mod port;
 mod seeing;
 mod storm;
 mod support;
+mod tickets;
 mod trouble;
 mod web;

@@ -30,6 +30,7 @@ use tokio::{
 pub const SERVER: ServerId = ServerId(0xabc);
 pub const SERVER_NAME: &str = "Test Server";
 pub const SECRET: &str = "s3cret";
+pub const TICKET: &str = "v4.public.ticket";
 
 /// What is not as the protocol says.
 #[derive(Clone, Debug, Default)]
@@ -328,6 +329,7 @@ impl Visitor {
                     address: Ipv4Addr::LOCALHOST.into(),
                     port: 3979,
                     secret: JoinSecret(Text::lossy(SECRET)),
+                    ticket: protocol::SignedTicket(Text::lossy(TICKET)),
                 })]
             }
             FromGameClient::Join { request, .. } => refused(request, Refusal::UnknownServer),

@@ -35,7 +35,7 @@ impl Handler<PeerMessages<Keeper>> for Launcher {
             let event = match message {
                 FromKeeper::Welcome(welcome) => {
                     tracing::info!(server = %name, version = welcome.version, "keeper found");
-                    KeeperEvent::Connected
+                    KeeperEvent::Connected { version: welcome.version }
                 }
                 FromKeeper::Goodbye(goodbye) => {
                     tracing::info!(server = %name, %goodbye, "the keeper says goodbye");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Context, Handler};
 use connection_handler::{DisconnectReason, Peer, PeerConnected, PeerDisconnected, PeerMessages};
-use protocol::{Goodbye, Hello};
+use protocol::{Goodbye, Hello, LauncherRefusal};
 
 use super::{
     handler::LoginServer,
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     server::{Launcher, PROGRAM},
     supervisor::{Event, LoginServerEvent},
+    unix_now,
 };
 
 impl Handler<PeerConnected<LoginServer>> for Launcher {
@@ -61,8 +62,13 @@ impl Launcher {
             FromLoginServer::Enrolled { name } => {
                 return tracing::info!(?name, "the login server knows this launcher");
             }
-            FromLoginServer::Admit { request, server, player } => {
-                LoginServerEvent::Admit { request, server, player }
+            FromLoginServer::TicketKeys { now, keys } => {
+                let launcher = self.login.fingerprint;
+                let ahead_ms = now.0.cast_signed().saturating_sub(unix_now().0.cast_signed());
+                LoginServerEvent::TicketKeys { launcher, ahead_ms, keys }
+            }
+            FromLoginServer::Admit { request, server, player, ticket, code } => {
+                LoginServerEvent::Admit { request, server, player, ticket, code }
             }
             FromLoginServer::Dismiss { server, player } => {
                 LoginServerEvent::Dismiss { server, player }
@@ -75,6 +81,12 @@ impl Launcher {
             }
             FromLoginServer::Ping { nonce } => {
                 return self.login.send(ToLoginServer::Pong { nonce });
+            }
+            FromLoginServer::Refused(refusal @ LauncherRefusal::TooManyServers { .. }) => {
+                return tracing::warn!(%refusal, "ask the operator of the login server for more");
+            }
+            FromLoginServer::Refused(refusal @ LauncherRefusal::NotYourPlayer { .. }) => {
+                return tracing::info!(%refusal, "not taken");
             }
             FromLoginServer::Pong { .. } => return,
         };

@@ -121,6 +121,11 @@ impl ControllerLink {
         self.callers.contains_key(&peer)
     }
 
+    /// The account of a player who is in, where the game has said it.
+    pub(crate) fn account_of(&self, player: GamePlayerId) -> Option<Text<64>> {
+        self.world.account_of(player).cloned()
+    }
+
     /// The accounts of who is in.
     pub(crate) fn accounts(&self) -> Vec<Text<64>> {
         self.world.accounts().cloned().collect()

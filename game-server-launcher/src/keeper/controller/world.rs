@@ -88,6 +88,11 @@ impl World {
         self.accounts().any(|known| known == account)
     }
 
+    /// The account of a player who is in the game and has one.
+    pub(super) fn account_of(&self, player: GamePlayerId) -> Option<&Text<64>> {
+        self.players.get(&player)?.account.as_ref()
+    }
+
     /// The accounts of who is in the game and has one.
     pub(super) fn accounts(&self) -> impl Iterator<Item = &Text<64>> {
         self.players.values().filter_map(|player| player.account.as_ref())

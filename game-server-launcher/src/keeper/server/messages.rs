@@ -21,6 +21,7 @@ impl Actor for Keeper {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         actix::spawn(tick(ctx.address()));
+        self.open_gate(ctx);
         self.live(life::Event::Start, Instant::now(), ctx);
     }
 }
@@ -38,6 +39,7 @@ impl Handler<Tick> for Keeper {
         self.live(life::Event::Tick, now, ctx);
         self.admit(admissions::Event::Tick, now);
         self.tick_controllers(now, ctx);
+        self.roster.tick(now);
         self.ping_game(now);
         self.flush();
     }

@@ -78,7 +78,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 10,
               value_parser = clap::value_parser!(u64).range(..=20))]
         stop_timeout: u64,
-        /// The game and its arguments; {address}, {port}, {secret} and {name} are replaced
+        /// The game and its arguments; {address}, {port}, {secret}, {ticket} and {name} are replaced
         ///
         /// No shell looks at it. {name} is the name of the account. Write {{ for a brace.
         #[arg(last = true, value_name = "COMMAND")]

@@ -28,7 +28,7 @@ pub(crate) enum Event {
     LoggedOut,
     Server(ServerLine),
     ServerRemoved { server: ServerId },
-    Joined { server: ServerId, address: String, port: u16, secret: String },
+    Joined { server: ServerId, address: String, port: u16, secret: String, ticket: String },
     Left,
     Chat { channel: &'static str, from: String, in_game: bool, text: String },
     Ping { rtt_ms: f64, over: &'static str },
@@ -165,6 +165,7 @@ impl From<&JoinTicket> for Event {
             address: ticket.address.to_string(),
             port: ticket.port,
             secret: ticket.secret.reveal().to_owned(),
+            ticket: ticket.ticket.reveal().to_owned(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 
-/// A command whose arguments hold `{address}`, `{port}`, `{secret}` and `{name}`.
+/// A command whose arguments hold `{address}`, `{port}`, `{secret}`, `{ticket}` and `{name}`.
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
     arguments: Vec<Vec<Part>>,
@@ -19,6 +19,7 @@ enum Placeholder {
     Address,
     Port,
     Secret,
+    Ticket,
     Name,
 }
 
@@ -28,6 +29,7 @@ pub(crate) struct Values<'a> {
     pub(crate) address: &'a str,
     pub(crate) port: u16,
     pub(crate) secret: &'a str,
+    pub(crate) ticket: &'a str,
     pub(crate) name: &'a str,
 }
 
@@ -54,6 +56,7 @@ impl Part {
             Self::Placeholder(Placeholder::Address) => values.address.to_owned(),
             Self::Placeholder(Placeholder::Port) => values.port.to_string(),
             Self::Placeholder(Placeholder::Secret) => values.secret.to_owned(),
+            Self::Placeholder(Placeholder::Ticket) => values.ticket.to_owned(),
             Self::Placeholder(Placeholder::Name) => values.name.to_owned(),
         }
     }
@@ -79,10 +82,11 @@ fn parse(argument: &str) -> Result<Vec<Part>, Failure> {
             "address" => Placeholder::Address,
             "port" => Placeholder::Port,
             "secret" => Placeholder::Secret,
+            "ticket" => Placeholder::Ticket,
             "name" => Placeholder::Name,
             _ => {
                 let what = format!(
-                    "{{{name}}} is unknown; there are {{address}}, {{port}}, {{secret}} and {{name}}"
+                    "{{{name}}} is unknown; there are {{address}}, {{port}}, {{secret}}, {{ticket}} and {{name}}"
                 );
                 return Err(unknown(argument, &what));
             }
@@ -107,7 +111,8 @@ mod tests {
     #[track_caller]
     fn filled(arguments: &[&str]) -> Option<(String, Vec<String>)> {
         let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
-        let values = Values { address: "::1", port: 7, secret: "{port}", name: "Ada" };
+        let values =
+            Values { address: "::1", port: 7, secret: "{port}", ticket: "v4", name: "Ada" };
         Template::parse(&arguments).unwrap().fill(values)
     }
 
@@ -116,6 +121,7 @@ mod tests {
         let expected = ("game".into(), vec!["-n".into(), "::1:7".into(), "{port}Ada".into()]);
         assert_eq!(filled(&["game", "-n", "{address}:{port}", "{secret}{name}"]), Some(expected));
         assert_eq!(filled(&["a{{b}}{{{name}}}"]), Some(("a{b}{Ada}".into(), vec![])));
+        assert_eq!(filled(&["{ticket}"]), Some(("v4".into(), vec![])));
         assert_eq!(filled(&["", "é{port}é"]), Some((String::new(), vec!["é7é".into()])));
         assert_eq!(filled(&[]), None);
     }

@@ -11,6 +11,8 @@ use crate::codec::{self, Reader, Writer};
 pub(crate) struct Launcher {
     link: PeerLink<ToLauncher>,
     pub(crate) state: LauncherState,
+    /// What it speaks, once it is greeted.
+    pub(crate) version: u16,
 }
 
 /// What a launcher has said so far.
@@ -22,6 +24,13 @@ pub(crate) enum LauncherState {
     Greeted,
     /// That it is the launcher. It may command.
     Attached,
+}
+
+impl Launcher {
+    /// Whether it is of an age that hears of tickets.
+    pub(crate) fn knows_tickets(&self) -> bool {
+        self.version >= WITH_TICKETS
+    }
 }
 
 impl Peer for Launcher {
@@ -47,7 +56,10 @@ impl ConnectionHandler for LauncherHandler {
         link: PeerLink<ToLauncher>,
     ) -> (Reader<FromLauncher>, Writer<ToLauncher>, Launcher) {
         let limit = MessageLimit::new(MAX_AFTER_LOGIN);
-        let launcher = Launcher { link, state: LauncherState::Connected };
+        let launcher = Launcher { link, state: LauncherState::Connected, version: 0 };
         (codec::reader(limit), codec::writer(), launcher)
     }
 }
+
+/// The first version of launchers that hear of tickets.
+const WITH_TICKETS: u16 = 2;

@@ -11,7 +11,11 @@ use super::{
     protocol::{FromLauncher, ToLauncher},
 };
 use crate::{
-    keeper::{life, server::Keeper},
+    keeper::{
+        gate::Newcomer,
+        life,
+        server::{Keeper, arrived},
+    },
     unix_now,
 };
 
@@ -60,7 +64,19 @@ impl Keeper {
             }
             FromLauncher::Admit { request, player } => {
                 if self.may_command(peer) {
-                    self.expect(request, player, now);
+                    self.expect(request, player, None, now);
+                }
+            }
+            FromLauncher::TicketKeys { server, ahead_ms, keys } => {
+                if self.may_command(peer)
+                    && let Some(gate) = &mut self.gate
+                {
+                    gate.set_keys(&server, ahead_ms, &keys);
+                }
+            }
+            FromLauncher::AdmitTicket { request, player, ticket, code } => {
+                if self.may_command(peer) {
+                    self.admit_ticket(Newcomer { request, player, ticket, code });
                 }
             }
             FromLauncher::Dismiss { player } => {
@@ -95,6 +111,7 @@ impl Keeper {
         match negotiate_keeper(hello) {
             Ok(version) => {
                 launcher.state = LauncherState::Greeted;
+                launcher.version = version;
                 let welcome = Welcome { version, now: unix_now(), boot: self.boot, features: 0 };
                 launcher.send(ToLauncher::Welcome(welcome));
             }
@@ -120,9 +137,14 @@ impl Keeper {
             return violation(launcher, "hello comes first");
         }
         launcher.state = LauncherState::Attached;
+        let knows_tickets = launcher.knows_tickets();
         tracing::info!("a launcher is attached");
         self.flush();
         self.report(peer);
+        let Some(launcher) = self.launchers.get(&peer).filter(|_| knows_tickets) else { return };
+        for (player, holder) in self.roster.inside() {
+            launcher.send(arrived(player, holder));
+        }
     }
 
     fn report(&self, peer: PeerId) {

@@ -321,7 +321,8 @@ fn start(
 ) -> Result<Option<Game>, Failure> {
     let address = ticket.address.to_string();
     let secret = ticket.secret.reveal();
-    let values = Values { address: &address, port: ticket.port, secret, name };
+    let (port, ticket) = (ticket.port, ticket.ticket.reveal());
+    let values = Values { address: &address, port, secret, ticket, name };
     let Some((program, arguments)) = template.fill(values) else { return Ok(None) };
     start(&program, &arguments).map(Some)
 }
