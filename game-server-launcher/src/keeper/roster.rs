@@ -102,8 +102,12 @@ impl Roster {
         self.tick(now);
         let was_here = |expected: &Expected| expected.before.as_ref() == Some(name);
         let is_named = |expected: &Expected| expected.holder.player.eq_ignore_ascii_case(name);
-        let at =
-            self.only(was_here).or_else(|| self.only(is_named)).or_else(|| self.only(|_| true));
+        let at = match account {
+            Some(account) => self.only(|expected| expected.holder.player == *account),
+            None => {
+                self.only(was_here).or_else(|| self.only(is_named)).or_else(|| self.only(|_| true))
+            }
+        };
         let Some(at) = at else { return Vec::new() };
         let Expected { holder, before, .. } = self.expected.remove(at);
         self.bind(player, holder, name.clone(), before.is_some())
