@@ -24,6 +24,17 @@ pub(crate) struct Holder {
     pub(crate) player: Text<64>,
 }
 
+/// Whose account a player in the game has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// The game does not say.
+    Unknown,
+    /// The game says that it is this one.
+    Account(Text<64>),
+    /// The game says that the player has none: a bot.
+    Nobodys,
+}
+
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -90,7 +101,7 @@ impl Roster {
         &mut self,
         player: GamePlayerId,
         name: &Text<64>,
-        account: Option<&Text<64>>,
+        whose: &Whose,
         now: Instant,
     ) -> Vec<Effect> {
         if let Some(inside) = self.inside.get_mut(&player) {
@@ -102,9 +113,10 @@ impl Roster {
         self.tick(now);
         let was_here = |expected: &Expected| expected.before.as_ref() == Some(name);
         let is_named = |expected: &Expected| expected.holder.player.eq_ignore_ascii_case(name);
-        let at = match account {
-            Some(account) => self.only(|expected| expected.holder.player == *account),
-            None => {
+        let at = match whose {
+            Whose::Account(account) => self.only(|expected| expected.holder.player == *account),
+            Whose::Nobodys => None,
+            Whose::Unknown => {
                 self.only(was_here).or_else(|| self.only(is_named)).or_else(|| self.only(|_| true))
             }
         };
@@ -225,7 +237,8 @@ mod tests {
         }
 
         fn enters(&mut self, player: u32, name: &str) -> Vec<Effect> {
-            self.roster.entered(GamePlayerId(player), &Text::lossy(name), None, self.now)
+            let (player, name) = (GamePlayerId(player), Text::lossy(name));
+            self.roster.entered(player, &name, &Whose::Unknown, self.now)
         }
 
         /// Ann is in, with ticket 1, as player 7.
@@ -266,11 +279,13 @@ mod tests {
         let mut door = Door::new();
         door.expect(1, "ann");
         let (player, name) = (GamePlayerId(7), Text::lossy("ann"));
-        let bob = Some(&Text::lossy("bob"));
-        assert_eq!(door.roster.entered(player, &name, bob, door.now), []);
-        let (ann, other) = (Some(&Text::lossy("ann")), GamePlayerId(8));
+        let bob = Whose::Account(Text::lossy("bob"));
+        assert_eq!(door.roster.entered(player, &name, &bob, door.now), []);
+        let bot = GamePlayerId(9);
+        assert_eq!(door.roster.entered(bot, &name, &Whose::Nobodys, door.now), [], "a bot");
+        let (ann, other) = (Whose::Account(Text::lossy("ann")), GamePlayerId(8));
         let spends = [Effect::Spend(other, holder(1, "ann"))];
-        assert_eq!(door.roster.entered(other, &Text::lossy("x"), ann, door.now), spends);
+        assert_eq!(door.roster.entered(other, &Text::lossy("x"), &ann, door.now), spends);
     }
 
     #[test]

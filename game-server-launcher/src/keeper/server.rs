@@ -32,7 +32,7 @@ use super::{
     link::{AnyLink, Controls, Language, Link},
     openttd::{Save, Saves},
     process::{Ended, Process, StartId},
-    roster::{self, Holder, Roster},
+    roster::{self, Holder, Roster, Whose},
     start::{self, Prepared, Slot},
 };
 use crate::{atomic_file, config::ServerConfig, instance::InstanceDir, listing::Listing, secrets};
@@ -413,8 +413,11 @@ impl Keeper {
         let now = Instant::now();
         let effects = match &change {
             ServerChange::PlayerEntered { player, name } => {
-                let account = self.controller().and_then(|link| link.account_of(*player));
-                self.roster.entered(*player, name, account.as_ref(), now)
+                let whose = match self.controller() {
+                    Some(link) => link.account_of(*player).map_or(Whose::Nobodys, Whose::Account),
+                    None => Whose::Unknown,
+                };
+                self.roster.entered(*player, name, &whose, now)
             }
             ServerChange::PlayerLeft { player } => self.roster.left(*player),
             ServerChange::AllPlayersLeft => self.roster.all_left(now),
