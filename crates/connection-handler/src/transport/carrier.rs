@@ -97,11 +97,18 @@ pub trait Carrier: fmt::Debug + Send + Sync {
         Poll::Pending
     }
 
-    /// Ready when something has happened to the connection that no byte tells of.
+    /// Whether the other side is somewhere else than when this was asked the last time. Asked before
+    /// every read, so it must be cheap.
+    fn moved(&self) -> Option<Moved> {
+        None
+    }
+
+    /// Ready when the connection is of no use any more, and no byte will tell. Wakes the task now and
+    /// then, if there is something to look for.
     ///
     /// Only ever polled by one task. `patience` is how long the other side may leave everything
     /// unacknowledged.
-    fn poll_event(&self, cx: &mut Context<'_>, patience: Duration) -> Poll<CarrierEvent> {
+    fn poll_lost(&self, cx: &mut Context<'_>, patience: Duration) -> Poll<DisconnectReason> {
         let _ = (cx, patience);
         Poll::Pending
     }
@@ -126,19 +133,14 @@ pub type LaneRead = Box<dyn AsyncRead + Send + Unpin>;
 /// A stream that is being opened.
 pub type OpenLane = Pin<Box<dyn Future<Output = io::Result<LaneWrite>> + Send>>;
 
-/// Something has happened to a connection that no byte tells of.
-#[derive(Debug)]
-pub enum CarrierEvent {
-    /// The other side is somewhere else now: its NAT has given it another port, or it has changed
-    /// networks.
-    Moved {
-        /// Where it was before.
-        from: SocketAddr,
-        /// Where it is now. It has shown that it hears what is sent there.
-        to: SocketAddr,
-    },
-    /// The connection is of no use any more.
-    Lost(DisconnectReason),
+/// The other side is somewhere else now: its NAT has given it another port, or it has changed
+/// networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Where it was before.
+    pub from: SocketAddr,
+    /// Where it is now. It has shown that it hears what is sent there.
+    pub to: SocketAddr,
 }
 
 /// How a connection has been doing so far.

@@ -9,7 +9,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -17,7 +16,7 @@ use actix::Actor;
 use connection_handler::{
     ConnectionConfig, IncomingConnectionHandler, Peer,
     transport::{
-        Carrier, CarrierEvent, Connection, Connector, Handshake, LinkStatistics, Listener,
+        Carrier, Connection, Connector, Handshake, LinkStatistics, Listener, Moved,
         memory::{MemoryListener, memory},
     },
 };
@@ -162,12 +161,9 @@ impl Carrier for Moving {
         Some(statistics)
     }
 
-    fn poll_event(&self, _: &mut Context<'_>, _: Duration) -> Poll<CarrierEvent> {
+    fn moved(&self) -> Option<Moved> {
         let at = |port| SocketAddr::from(([192, 0, 2, 1], port));
-        match self.0.swap(false, Ordering::Relaxed) {
-            true => Poll::Ready(CarrierEvent::Moved { from: at(1), to: at(2) }),
-            false => Poll::Pending,
-        }
+        self.0.swap(false, Ordering::Relaxed).then(|| Moved { from: at(1), to: at(2) })
     }
 }
 

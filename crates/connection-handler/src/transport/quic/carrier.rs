@@ -20,7 +20,7 @@ use super::write::QuicLane;
 
 use crate::{
     CloseCode, DisconnectReason, Goodbye,
-    transport::{Carrier, CarrierEvent, LaneRead, LaneWrite, LinkStatistics, OpenLane},
+    transport::{Carrier, LaneRead, LaneWrite, LinkStatistics, Moved, OpenLane},
 };
 
 /// One connection of QUIC, beside its streams.
@@ -172,21 +172,24 @@ impl Carrier for QuicCarrier {
         Poll::Ready(stream.map(|stream| Box::new(stream) as LaneRead))
     }
 
-    fn poll_event(&self, cx: &mut Context<'_>, patience: Duration) -> Poll<CarrierEvent> {
+    fn moved(&self) -> Option<Moved> {
+        let to = canonical(self.connection.remote_address());
         let mut watch = self.watch();
-        let now = canonical(self.connection.remote_address());
-        if now != watch.remote_addr {
-            let from = std::mem::replace(&mut watch.remote_addr, now);
-            watch.moves = watch.moves.saturating_add(1);
-            return Poll::Ready(CarrierEvent::Moved { from, to: now });
-        }
+        let from = std::mem::replace(&mut watch.remote_addr, to);
+        let moved = from != to;
+        watch.moves = watch.moves.saturating_add(u32::from(moved));
+        moved.then_some(Moved { from, to })
+    }
+
+    fn poll_lost(&self, cx: &mut Context<'_>, patience: Duration) -> Poll<DisconnectReason> {
+        let mut watch = self.watch();
         let Watch { acknowledged, alarm, .. } = &mut *watch;
         let alarm = alarm.get_or_insert_with(|| Box::pin(sleep(PERIOD)));
         while alarm.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
             alarm.as_mut().reset(now + PERIOD);
             if acknowledged.is_overdue(&Progress::from(&self.connection.stats()), now, patience) {
-                return Poll::Ready(CarrierEvent::Lost(DisconnectReason::SlowConsumer));
+                return Poll::Ready(DisconnectReason::SlowConsumer);
             }
         }
         Poll::Pending
