@@ -598,7 +598,7 @@ fn keepers_get_the_keys_that_tickets_are_checked_with_if_they_know_tickets() {
     let server = Text::lossy(tickets::ServerName::of_launcher(&[1; 32], 1).as_str());
     let given = to_keeper(ToKeeper::TicketKeys { server, ahead_ms: 5, keys: keys() });
     let mut launcher = Launcher::running();
-    assert_eq!(launcher.login(told()), [given.clone()]);
+    assert_eq!(launcher.login(told()), std::slice::from_ref(&given));
     launcher.keeper(KeeperEvent::Lost);
     let attach = to_keeper(ToKeeper::Attach);
     let connected = KeeperEvent::Connected { version: KEEPER_VERSION };
