@@ -17,7 +17,7 @@ pub use rustix::process::Signal;
 pub use events::{Event, Events, list_of};
 pub use openttd::{Display, OPENTTD, headless_client, visible_client, write_client_config};
 pub use process::{Process, Stdio, memory_kib};
-pub use programs::{Program, build, programs};
+pub use programs::{Program, build, programs, sample_game};
 pub use scope::{Scope, stop_in, sweep};
 pub use wait::{eventually, until};
 pub use world::{Launcher, LauncherOptions, LoginServer, Player, World};

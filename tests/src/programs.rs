@@ -67,6 +67,15 @@ pub fn programs() -> Result<&'static Path> {
     built.as_deref().map_err(|error| anyhow::anyhow!("{error}"))
 }
 
+/// The sample game server, which has a game controller in it.
+///
+/// # Errors
+///
+/// When it cannot be built.
+pub fn sample_game() -> Result<PathBuf> {
+    Ok(programs()?.join("examples").join(SAMPLE_GAME))
+}
+
 /// Builds our programs into the folder this one runs from, and says which it is.
 ///
 /// # Errors
@@ -76,6 +85,7 @@ pub fn build(quiet: bool) -> Result<PathBuf> {
     let folder = folder()?;
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--bins"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.args(["--package", "game-controller", "--example", SAMPLE_GAME]);
     cargo.args(Program::ALL.iter().flat_map(|program| ["--package", program.package()]));
     if quiet {
         cargo.arg("--quiet");
@@ -90,6 +100,8 @@ pub fn build(quiet: bool) -> Result<PathBuf> {
     ensure!(status.success(), "cargo did not build {}", Program::ALL.map(Program::name).join(", "));
     Ok(folder)
 }
+
+const SAMPLE_GAME: &str = "arena";
 
 /// `target/debug`, whether we are in it or, as a test, in its `deps`.
 fn folder() -> Result<PathBuf> {

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod accounts;
+mod arena;
 mod command_line;
 mod goodbyes;
 mod interop;
