@@ -62,6 +62,8 @@ pub struct Config {
 pub struct ConfigLimits {
     /// Accounts that may be made from one network (IPv4 /24, IPv6 /56) in an hour. 0: none.
     pub registrations_per_hour: u32,
+    /// Guests that are let in from one network (IPv4 /24, IPv6 /56) in an hour. 0: none.
+    pub guests_per_hour: u32,
     /// Connections of one kind open at the same time.
     pub max_connections: NonZeroUsize,
     /// Connections of one kind open at the same time from one address (IPv4 /32, IPv6 /64).
@@ -275,6 +277,7 @@ impl Default for ConfigLimits {
     fn default() -> Self {
         Self {
             registrations_per_hour: 10,
+            guests_per_hour: 100,
             max_connections: const { NonZeroUsize::new(10_000).expect("is not zero") },
             max_connections_per_ip: const { NonZeroUsize::new(100).expect("is not zero") },
         }

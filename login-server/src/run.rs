@@ -34,7 +34,7 @@ use crate::{
     ready::Ready,
     recordings::Recordings,
     server::{LoginServer, ShutDown},
-    store::Accounts,
+    store::{Accounts, Exports},
     systemd,
     tickets::{self, Office},
     web::http_server,
@@ -108,11 +108,13 @@ pub async fn run_on(
         name_rules: NameRules::new(&config.names.reserved, &config.names.banned).into(),
         retention: config.retention.into(),
         lockout: Mutex::new(Lockout::new(LockoutRules::default())).into(),
+        exports: Exports::default(),
     };
     let _sweeper = Task(actix::spawn(accounts.clone().sweep()).abort_handle());
 
     let limits = Limits {
         registrations_per_hour: config.limits.registrations_per_hour,
+        guests_per_hour: config.limits.guests_per_hour,
         ..Default::default()
     };
     let recordings = Recordings::new(dir.path());

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BootId, Goodbye, Hello, JoinSecret, Password, RequestId, ServerEvents, ServerId, SessionToken,
-    SignedTicket, Text, UnixMillis, Welcome,
+    Blob, BootId, DataEntry, DataValue, DataVersion, Expect, ExportPart, Goodbye, Hello,
+    JoinSecret, List, MAX_VALUE, Password, Progress, RequestId, ServerEvents, ServerId,
+    SessionList, SessionNumber, SessionToken, SignedTicket, Text, UnixMillis, Welcome,
     codec::{Decode, Encode},
     ids::decimal,
     kind::kinds,
@@ -93,6 +94,102 @@ pub enum FromGameClient {
         #[serde(with = "decimal")]
         seen: u64,
     },
+    /// Log in without a name or a password. Only while not logged in. Answered by `LoggedIn`.
+    LogInAsGuest {
+        /// Ties the answer to it.
+        request: RequestId,
+    },
+    /// Give me, a guest, a name and a password. The session goes on, and all I have earned is
+    /// still mine. Answered by `Done`.
+    Claim {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// The account's name from now on.
+        name: Text<64>,
+        /// Its password.
+        password: Password,
+    },
+    /// Tell me my sessions. Answered by `Sessions`.
+    ListSessions {
+        /// Ties the answer to it.
+        request: RequestId,
+    },
+    /// End sessions of mine. Answered by `Done`.
+    RevokeSessions {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// Which one; it may be this one. None: all others.
+        number: Option<SessionNumber>,
+    },
+    /// From now on I have another password; all other sessions end. Answered by `Done`.
+    ChangePassword {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// The one until now.
+        old: Password,
+        /// The one from now on.
+        new: Password,
+    },
+    /// Forget me, with everything that is mine, for good. Answered by `LoggedOut`.
+    DeleteAccount {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// The account's password. Guests have none.
+        password: Option<Password>,
+    },
+    /// Tell me everything that is kept about me. Answered by `Exported`.
+    Export {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// From here on. 0: as it is now; otherwise the rest of what was told before.
+        #[serde(with = "decimal")]
+        offset: u64,
+    },
+    /// Which values does a game keep for me? Answered by `DataKeys`.
+    ListData {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// The game.
+        game: Text<64>,
+    },
+    /// What value does a game keep for me under this name? Answered by `Data`.
+    GetData {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// The game.
+        game: Text<64>,
+        /// The name of the value.
+        key: Text<64>,
+    },
+    /// Keep a value for me, if there is what is expected. Answered by `DataWritten`.
+    SetData {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// The game.
+        game: Text<64>,
+        /// The name of the value.
+        key: Text<64>,
+        /// What is kept from now on. None: nothing.
+        value: Option<Blob<MAX_VALUE>>,
+        /// What has to be there.
+        expect: Expect,
+    },
+    /// What have I achieved in a game? Answered by `Progress`.
+    GetProgress {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// The game.
+        game: Text<64>,
+    },
+    /// A moderator should look at what a player does. Answered by `Done`.
+    Report {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// The player's account.
+        player: Text<64>,
+        /// What happened.
+        text: Text<400>,
+    },
 }
 
 /// What the login server says to a game client.
@@ -157,13 +254,46 @@ pub enum ToGameClient {
         /// Which one.
         request: RequestId,
     },
+    /// The sessions of the account.
+    Sessions(SessionList),
+    /// What is kept about the player, or a part of it.
+    Exported(ExportPart),
+    /// The values that a game keeps for the player, by name.
+    DataKeys {
+        /// The request it answers.
+        request: RequestId,
+        /// As many as there may be.
+        entries: List<DataEntry, 64>,
+    },
+    /// A value that a game keeps for the player.
+    Data {
+        /// The request it answers.
+        request: RequestId,
+        /// None: there is none of this name.
+        value: Option<DataValue>,
+    },
+    /// A value was written or removed.
+    DataWritten {
+        /// The request it answers.
+        request: RequestId,
+        /// Its version. None: there is none any more.
+        version: Option<DataVersion>,
+    },
+    /// What the player has achieved in a game.
+    Progress {
+        /// The request it answers.
+        request: RequestId,
+        /// In all.
+        progress: Progress,
+    },
 }
 
 kinds! {
     /// What a game client says, without its fields.
     FromGameClientKind of FromGameClient {
         Hello, Register, LogIn, Resume, LogOut, WatchServers, UnwatchServers, Join, Leave, Chat,
-        Ping, Pong, Ack,
+        Ping, Pong, Ack, LogInAsGuest, Claim, ListSessions, RevokeSessions, ChangePassword,
+        DeleteAccount, Export, ListData, GetData, SetData, GetProgress, Report,
     }
 }
 
@@ -176,6 +306,7 @@ impl FromGameClient {
             | Self::Register { .. }
             | Self::LogIn { .. }
             | Self::Resume { .. }
+            | Self::LogInAsGuest { .. }
             | Self::Ping { .. }
             | Self::Pong { .. }
             | Self::Ack { .. } => false,
@@ -184,7 +315,18 @@ impl FromGameClient {
             | Self::UnwatchServers
             | Self::Join { .. }
             | Self::Leave { .. }
-            | Self::Chat { .. } => true,
+            | Self::Chat { .. }
+            | Self::Claim { .. }
+            | Self::ListSessions { .. }
+            | Self::RevokeSessions { .. }
+            | Self::ChangePassword { .. }
+            | Self::DeleteAccount { .. }
+            | Self::Export { .. }
+            | Self::ListData { .. }
+            | Self::GetData { .. }
+            | Self::SetData { .. }
+            | Self::GetProgress { .. }
+            | Self::Report { .. } => true,
         }
     }
 
@@ -197,7 +339,19 @@ impl FromGameClient {
             | Self::LogOut { request }
             | Self::Join { request, .. }
             | Self::Leave { request }
-            | Self::Chat { request, .. } => Some(*request),
+            | Self::Chat { request, .. }
+            | Self::LogInAsGuest { request }
+            | Self::Claim { request, .. }
+            | Self::ListSessions { request }
+            | Self::RevokeSessions { request, .. }
+            | Self::ChangePassword { request, .. }
+            | Self::DeleteAccount { request, .. }
+            | Self::Export { request, .. }
+            | Self::ListData { request, .. }
+            | Self::GetData { request, .. }
+            | Self::SetData { request, .. }
+            | Self::GetProgress { request, .. }
+            | Self::Report { request, .. } => Some(*request),
             Self::Hello(_)
             | Self::WatchServers
             | Self::UnwatchServers
@@ -225,7 +379,13 @@ impl ToGameClient {
             | Self::Joined(_)
             | Self::Left { .. }
             | Self::Said(_)
-            | Self::Done { .. } => true,
+            | Self::Done { .. }
+            | Self::Sessions(_)
+            | Self::Exported(_)
+            | Self::DataKeys { .. }
+            | Self::Data { .. }
+            | Self::DataWritten { .. }
+            | Self::Progress { .. } => true,
         }
     }
 
@@ -237,7 +397,13 @@ impl ToGameClient {
             | Self::LoggedOut { request }
             | Self::Joined(JoinTicket { request, .. })
             | Self::Left { request: Some(request) }
-            | Self::Done { request } => Some(*request),
+            | Self::Done { request }
+            | Self::Sessions(SessionList { request, .. })
+            | Self::Exported(ExportPart { request, .. })
+            | Self::DataKeys { request, .. }
+            | Self::Data { request, .. }
+            | Self::DataWritten { request, .. }
+            | Self::Progress { request, .. } => Some(*request),
             Self::Welcome(_)
             | Self::Goodbye(_)
             | Self::Servers(_)
@@ -397,4 +563,34 @@ pub enum Refusal {
     /// The account's role does not allow it.
     #[error("not allowed")]
     NotAllowed,
+    /// The account has no session of this number.
+    #[error("there is no such session")]
+    UnknownSession,
+    /// Guests have no account: claim a name first.
+    #[error("not for guests")]
+    NotForGuests,
+    /// This is no guest: the account has a name and a password.
+    #[error("no guest")]
+    NotAGuest,
+    /// Leave the game server first.
+    #[error("on a game server")]
+    OnServer,
+    /// There is no player of this name.
+    #[error("there is no such player")]
+    UnknownPlayer,
+    /// No game and no value can have this name.
+    #[error("the key cannot be used: {rule}")]
+    InvalidKey {
+        /// The rule it breaks.
+        rule: Text<128>,
+    },
+    /// Something else is there than was expected: somebody has written in between.
+    #[error("somebody else has written it")]
+    Changed {
+        /// The version that is there. None: nothing.
+        version: Option<DataVersion>,
+    },
+    /// There are as many as there may be: values, games, open reports.
+    #[error("too many")]
+    TooMany,
 }

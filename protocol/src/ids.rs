@@ -20,6 +20,18 @@ pub struct RequestId(pub u32);
 )]
 pub struct GamePlayerId(pub u32);
 
+/// Which of an account's sessions: no secret, and never given out twice.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
+pub struct SessionNumber(#[serde(with = "decimal")] pub u64);
+
+/// Which state of a value a game keeps for a player: none comes twice for one account.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
+pub struct DataVersion(#[serde(with = "decimal")] pub u64);
+
 macro_rules! id_of_64_bits {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -41,7 +41,8 @@ kinds! {
     RefusalKind of Refusal {
         NotLoggedIn, AlreadyLoggedIn, NameTaken, InvalidName, InvalidPassword,
         WrongNameOrPassword, SessionEnded, UnknownServer, ServerNotReady, ServerFull, NotOnServer,
-        Busy, Unavailable, Muted, NotAllowed,
+        Busy, Unavailable, Muted, NotAllowed, UnknownSession, NotForGuests, NotAGuest, OnServer,
+        UnknownPlayer, InvalidKey, Changed, TooMany,
     }
 }
 

@@ -21,6 +21,7 @@
 //! What is decoded is valid: text without control characters ([`Text`]), lists of bounded length
 //! ([`List`]), nothing left over behind a message.
 
+mod account;
 mod blob;
 mod codec;
 mod enrollment;
@@ -39,6 +40,10 @@ mod server;
 mod text;
 
 pub use crate::{
+    account::{
+        DataEntry, DataValue, Expect, ExportPart, MAX_EXPORT_PART, MAX_VALUE, Progress,
+        SessionInfo, SessionList,
+    },
     blob::{Blob, BlobError},
     codec::{DecodeError, MAX_AFTER_LOGIN, MAX_BEFORE_LOGIN, Wire, decode, encode, encoded_len},
     enrollment::{Enrollment, EnrollmentError},
@@ -52,7 +57,9 @@ pub use crate::{
         ToGameController, controller_hello, negotiate_controller,
     },
     hello::{Goodbye, Hello, MAX_HELLO, UnixMillis, VERSION, Welcome, negotiate},
-    ids::{BootId, GamePlayerId, RequestId, ServerId, TicketId, TicketKey},
+    ids::{
+        BootId, DataVersion, GamePlayerId, RequestId, ServerId, SessionNumber, TicketId, TicketKey,
+    },
     json::{decode_json, encode_json},
     keeper::{
         ExitCause, Exited, FromKeeper, KEEPER_LOWEST, KEEPER_VERSION, KeeperChange, KeeperChanges,

@@ -188,6 +188,9 @@ class Reader:
             raise Failure("a text holds what cannot be shown")
         return value
 
+    def bytes(self, limit):
+        return self.take(self.length(limit))
+
     def optional(self, read):
         return read() if self.bool() else None
 
@@ -200,7 +203,10 @@ class Reader:
         if tag >= len(table):
             raise Failure(f"the tag {tag} is unknown")
         name, fields = table[tag]
-        return {"is": name} | {field: read(self) for field, read in fields.items()}
+        return {"is": name} | self.fields(fields)
+
+    def fields(self, fields):
+        return {field: read(self) for field, read in fields.items()}
 
     def address(self):
         family = self.u32()
@@ -250,7 +256,11 @@ REFUSAL = [
     ("Busy", {"retry_after_ms": Reader.u32}),
     *unit("Unavailable"),
     ("Muted", {"until": lambda reader: reader.optional(reader.u64)}),
-    *unit("NotAllowed"),
+    *unit("NotAllowed", "UnknownSession", "NotForGuests", "NotAGuest", "OnServer"),
+    *unit("UnknownPlayer"),
+    ("InvalidKey", {"rule": read_text(128)}),
+    ("Changed", {"version": lambda reader: reader.optional(reader.u64)}),
+    *unit("TooMany"),
 ]
 
 GOODBYE = [
@@ -293,6 +303,32 @@ EVENT = [
     ("Changed", {"server": Reader.id, "change": read_one_of(CHANGE)}),
     ("Disappeared", {"server": Reader.id}),
 ]
+
+SESSION = {
+    "number": Reader.u64,
+    "this": Reader.bool,
+    "opened": Reader.u64,
+    "seen": Reader.u64,
+    "expires": Reader.u64,
+    "network": read_text(64),
+    "program": read_text(64),
+}
+
+DATA_ENTRY = {
+    "key": read_text(64),
+    "version": Reader.u64,
+    "length": Reader.u32,
+    "updated": Reader.u64,
+}
+
+DATA_VALUE = {"version": Reader.u64, "bytes": lambda reader: reader.bytes(16_384)}
+
+PROGRESS = {
+    "played_ms": Reader.u64,
+    "matches": Reader.u64,
+    "wins": Reader.u64,
+    "xp": Reader.u64,
+}
 
 TO_GAME_CLIENT = [
     (
@@ -343,6 +379,36 @@ TO_GAME_CLIENT = [
     ("Ack", {"seen": Reader.u64}),
     ("Queued", {"request": Reader.u32, "position": Reader.u32}),
     ("Done", {"request": Reader.u32}),
+    (
+        "Sessions",
+        {
+            "request": Reader.u32,
+            "sessions": lambda reader: reader.list(32, lambda: reader.fields(SESSION)),
+        },
+    ),
+    (
+        "Exported",
+        {"request": Reader.u32, "total": Reader.u64, "part": lambda r: r.bytes(32_768)},
+    ),
+    (
+        "DataKeys",
+        {
+            "request": Reader.u32,
+            "entries": lambda reader: reader.list(64, lambda: reader.fields(DATA_ENTRY)),
+        },
+    ),
+    (
+        "Data",
+        {
+            "request": Reader.u32,
+            "value": lambda reader: reader.optional(lambda: reader.fields(DATA_VALUE)),
+        },
+    ),
+    (
+        "DataWritten",
+        {"request": Reader.u32, "version": lambda reader: reader.optional(reader.u64)},
+    ),
+    ("Progress", {"request": Reader.u32, "progress": lambda reader: reader.fields(PROGRESS)}),
 ]
 
 
@@ -410,6 +476,33 @@ def pong(nonce):
 
 def ack(seen):
     return number(12) + number(seen)
+
+
+def log_in_as_guest(request):
+    return number(13) + number(request)
+
+
+def claim(request, name, password):
+    return number(14) + number(request) + text(name, 64) + text(password, 128)
+
+
+def list_sessions(request):
+    return number(15) + number(request)
+
+
+def change_password(request, old, new):
+    return number(17) + number(request) + text(old, 128) + text(new, 128)
+
+
+def get_data(request, game, key):
+    return number(21) + number(request) + text(game, 64) + text(key, 64)
+
+
+def set_data(request, game, key, value, version=None):
+    """Replaces the value of this version, or makes it where there is none."""
+    message = number(22) + number(request) + text(game, 64) + text(key, 64)
+    message += b"\x01" + number(len(value)) + value
+    return message + (number(1) if version is None else number(2) + number(version))
 
 
 # --- 2. Frames, and 4. the conversation -------------------------------------------------------------

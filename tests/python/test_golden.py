@@ -78,6 +78,12 @@ class Golden(unittest.TestCase):
             "Ping.four_bytes": client.ping(65_536),
             "Ping.eight_bytes": client.ping(0x0102030405060708),
             "Pong": client.pong(9),
+            "LogInAsGuest": client.log_in_as_guest(11),
+            "Claim": client.claim(12, "ada", password),
+            "ListSessions": client.list_sessions(13),
+            "ChangePassword": client.change_password(15, password, "pässwörd"),
+            "GetData": client.get_data(19, "chess", "opening"),
+            "SetData": client.set_data(20, "chess", "opening", b"e4", 41),
         }.items():
             self.assertEqual(data.hex(), golden("from_game_client")[name].hex(), name)
 

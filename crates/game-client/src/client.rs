@@ -10,18 +10,23 @@ use std::{
 };
 
 use protocol::{
-    Channel, FromGameClient, JoinTicket, LastSeen, LoggedIn, Password, Refusal, RequestId, Said,
-    ServerEvents, ServerId, SessionToken, Text, Welcome,
+    Channel, DataEntry, DataValue, DataVersion, ExportPart, FromGameClient, JoinTicket, LastSeen,
+    LoggedIn, Password, Progress, Refusal, RequestId, Said, ServerEvents, ServerId, SessionInfo,
+    SessionToken, Text, Welcome,
 };
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot, watch},
+    time::{Instant, sleep_until},
+};
 
 use crate::{ClientConfig, ConnectError, ConnectionLost, RequestError};
 
+mod account;
 mod connect;
 mod conversation;
 mod driver;
 
-pub(crate) use self::conversation::Carried;
+pub(crate) use self::{account::export, conversation::Carried};
 
 /// One connection to the login server, shared by its clones. It ends when the last is dropped.
 ///
@@ -95,8 +100,7 @@ impl Client {
         name: Text<64>,
         password: Password,
     ) -> Result<LoggedIn, RequestError> {
-        let answer = self.request(|request| FromGameClient::Register { request, name, password });
-        self.logged_in(answer.await?)
+        self.enter(|request| FromGameClient::Register { request, name, password }).await
     }
 
     /// Logs in with a password.
@@ -105,8 +109,13 @@ impl Client {
         name: Text<64>,
         password: Password,
     ) -> Result<LoggedIn, RequestError> {
-        let answer = self.request(|request| FromGameClient::LogIn { request, name, password });
-        self.logged_in(answer.await?)
+        self.enter(|request| FromGameClient::LogIn { request, name, password }).await
+    }
+
+    /// Logs in without an account. The session is gone with its place, unless something is earned
+    /// in it, or it is [claimed](Self::claim).
+    pub async fn log_in_as_guest(&self) -> Result<LoggedIn, RequestError> {
+        self.enter(|request| FromGameClient::LogInAsGuest { request }).await
     }
 
     /// Continues a session. The connection that had it before is told that it was taken over.
@@ -121,8 +130,7 @@ impl Client {
         token: SessionToken,
         last: Option<LastSeen>,
     ) -> Result<LoggedIn, RequestError> {
-        let answer = self.request(|request| FromGameClient::Resume { request, token, last });
-        self.logged_in(answer.await?)
+        self.enter(|request| FromGameClient::Resume { request, token, last }).await
     }
 
     /// Ends the session: its token is worth nothing from then on.
@@ -218,17 +226,47 @@ impl Client {
         &self,
         message: impl FnOnce(RequestId) -> FromGameClient,
     ) -> Result<Answer, RequestError> {
-        self.in_time(async {
-            let _slot = self.shared.slots.acquire().await.map_err(|_| self.not_said())?;
-            let id = RequestId(self.shared.next_request.fetch_add(1, Ordering::Relaxed));
-            let (reply, answer) = oneshot::channel();
-            self.command(Command::Request { id, message: message(id), reply }).await?;
-            match answer.await {
-                Ok(answer) => answer.map_err(RequestError::Refused),
-                Err(_) => Err(self.lost()),
+        self.in_time(self.request_without_limit(message)).await
+    }
+
+    async fn request_without_limit(
+        &self,
+        message: impl FnOnce(RequestId) -> FromGameClient,
+    ) -> Result<Answer, RequestError> {
+        let _slot = self.shared.slots.acquire().await.map_err(|_| self.not_said())?;
+        let id = RequestId(self.shared.next_request.fetch_add(1, Ordering::Relaxed));
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Request { id, message: message(id), reply }).await?;
+        match answer.await {
+            Ok(answer) => answer.map_err(RequestError::Refused),
+            Err(_) => Err(self.lost()),
+        }
+    }
+
+    /// Gets a session. As long as the server has us wait for a place, there is no limit.
+    async fn enter(
+        &self,
+        message: impl FnOnce(RequestId) -> FromGameClient,
+    ) -> Result<LoggedIn, RequestError> {
+        let mut position = self.shared.queued.subscribe();
+        let mut limit = Instant::now() + self.shared.request_timeout;
+        let answer = self.request_without_limit(message);
+        tokio::pin!(answer);
+        loop {
+            let waits = position.borrow_and_update().is_some();
+            tokio::select! {
+                biased;
+                answer = &mut answer => return match answer? {
+                    Answer::LoggedIn(logged_in) => Ok(logged_in),
+                    other => Err(other.unexpected()),
+                },
+                // Of a connection that is gone the answer tells.
+                Ok(()) = position.changed() => {
+                    limit = Instant::now() + self.shared.request_timeout;
+                }
+                () = sleep_until(limit), if !waits => return Err(RequestError::Timeout),
             }
-        })
-        .await
+        }
     }
 
     async fn tell(&self, message: FromGameClient) -> Result<(), RequestError> {
@@ -245,13 +283,6 @@ impl Client {
     ) -> Result<T, RequestError> {
         let limited = tokio::time::timeout(self.shared.request_timeout, work);
         limited.await.unwrap_or(Err(RequestError::Timeout))
-    }
-
-    fn logged_in(&self, answer: Answer) -> Result<LoggedIn, RequestError> {
-        match answer {
-            Answer::LoggedIn(logged_in) => Ok(logged_in),
-            other => Err(other.unexpected()),
-        }
     }
 
     fn lost(&self) -> RequestError {
@@ -292,6 +323,8 @@ struct Shared {
     /// One for each request that may wait for its answer.
     slots: Semaphore,
     joined: watch::Sender<Option<ServerId>>,
+    /// Where our login stands, while it waits for a place.
+    queued: watch::Sender<Option<u32>>,
     /// Set before anybody can see that it is over.
     lost: OnceLock<ConnectionLost>,
 }
@@ -321,6 +354,12 @@ enum Answer {
     Joined(JoinTicket),
     Left,
     Done,
+    Sessions(Vec<SessionInfo>),
+    Exported(ExportPart),
+    DataKeys(Vec<DataEntry>),
+    Data(Option<DataValue>),
+    DataWritten(Option<DataVersion>),
+    Progress(Progress),
 }
 
 impl Answer {

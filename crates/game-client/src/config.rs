@@ -1,8 +1,9 @@
 //! Where the login server is, how to know it, and how long to wait for it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use connection_handler::transport::{keys::Trust, secure::QuicBlocked};
+use tokio::sync::watch;
 
 /// Where the login server is, how to know it, and how long to wait for it.
 #[derive(Clone, Debug)]
@@ -18,8 +19,12 @@ pub struct ClientConfig {
     pub program: String,
     /// How long connecting may take, from resolving the name to the login server's welcome.
     pub connect_timeout: Duration,
-    /// How long a request may take, the wait for a connection included.
+    /// How long a request may take, the wait for a connection included. A login that waits for a
+    /// place has no limit: the server says that it waits, and whether the server is there is known.
     pub request_timeout: Duration,
+    /// Where a login stands that waits for a place. Shared by clones, so a session shows it for each
+    /// of its connections.
+    pub queue_position: QueuePosition,
     /// A server that says nothing for this long gets a ping.
     pub ping_interval: Duration,
     /// A connection without a word from the server for this long is lost. Time in which nobody took
@@ -32,6 +37,32 @@ pub struct ClientConfig {
     pub max_events: usize,
 }
 
+/// Where a login stands that waits for a place. Shared by its clones.
+#[derive(Clone, Debug)]
+pub struct QueuePosition(Arc<watch::Sender<Option<u32>>>);
+
+impl QueuePosition {
+    /// Where it stands now, 1 being the next; none when no login waits.
+    pub fn now(&self) -> Option<u32> {
+        *self.0.borrow()
+    }
+
+    /// Tells of every change, from now on.
+    pub fn subscribe(&self) -> watch::Receiver<Option<u32>> {
+        self.0.subscribe()
+    }
+
+    pub(crate) fn is(&self, position: Option<u32>) {
+        self.0.send_replace(position);
+    }
+}
+
+impl Default for QueuePosition {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(None)))
+    }
+}
+
 impl ClientConfig {
     /// The login server at `server`, with limits that are right for players.
     pub fn new(server: impl Into<String>, trust: Trust) -> Self {
@@ -42,6 +73,7 @@ impl ClientConfig {
             program: concat!("gatehouse/", env!("CARGO_PKG_VERSION")).to_owned(),
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),
+            queue_position: QueuePosition::default(),
             ping_interval: Duration::from_secs(3),
             silence_timeout: Duration::from_secs(7),
             max_events: 64,

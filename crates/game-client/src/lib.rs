@@ -48,7 +48,7 @@ pub use protocol;
 
 pub use crate::{
     client::{Client, Event, Events},
-    config::ClientConfig,
+    config::{ClientConfig, QueuePosition},
     error::{ConnectError, ConnectionLost, RequestError, SessionEnd, StartError},
     ping::ping,
     probe::probe,

@@ -15,6 +15,7 @@ use crate::{
     Client, ClientConfig, ConnectError, ConnectionLost, RequestError, SessionEnd, StartError,
 };
 
+mod account;
 mod keeper;
 
 /// A session that outlives its connections: when one is lost, it connects again, by itself, after
@@ -108,6 +109,19 @@ impl Session {
     ) -> Result<(Self, SessionEvents), StartError> {
         let connection = connect(&config).await?;
         let logged_in = connection.client.register(name, password).await?;
+        Ok(Self::start(config, connection, logged_in))
+    }
+
+    /// Connects, and logs in without an account.
+    ///
+    /// # Errors
+    ///
+    /// As of [`resume`](Self::resume).
+    pub async fn log_in_as_guest(
+        config: ClientConfig,
+    ) -> Result<(Self, SessionEvents), StartError> {
+        let connection = connect(&config).await?;
+        let logged_in = connection.client.log_in_as_guest().await?;
         Ok(Self::start(config, connection, logged_in))
     }
 

@@ -374,3 +374,55 @@ async fn dropping_the_last_handle_ends_the_connection() {
     drop(session);
     assert!(matches!(end(&mut events).await, SessionEnd::Closed));
 }
+
+#[tokio::test]
+async fn a_login_that_waits_for_a_place_waits_as_long_as_it_takes_on_one_connection() {
+    let server = FakeServer::start(Behaviour { queue: Some(3), ..Behaviour::default() });
+    let config = ClientConfig { request_timeout: Duration::from_millis(300), ..config(&server) };
+    let position = config.queue_position.clone();
+    let mut shown = position.subscribe();
+    let logging_in = tokio::spawn(Session::register(config, name(), password()));
+    let queued = timeout(Duration::from_secs(20), shown.wait_for(Option::is_some));
+    assert_eq!(*queued.await.unwrap().unwrap(), Some(3));
+    // Four times as long as any other request may take.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert!(!logging_in.is_finished());
+    server.let_in();
+    let (session, _events) = logging_in.await.unwrap().unwrap();
+    assert_eq!((session.name(), position.now()), (&name(), None));
+    assert_eq!(server.hellos(), 1, "it has not connected again");
+}
+
+#[tokio::test]
+async fn a_session_that_comes_back_waits_for_a_place_on_one_connection() {
+    let mut server = FakeServer::start(Behaviour::default());
+    let config = ClientConfig { request_timeout: Duration::from_millis(300), ..config(&server) };
+    let position = config.queue_position.clone();
+    let (_session, mut events) = Session::register(config, name(), password()).await.unwrap();
+    server.kill();
+    server.set(Behaviour { queue: Some(1), ..Behaviour::default() });
+    server.forget_heard();
+    server.live();
+    let mut shown = position.subscribe();
+    let queued = timeout(Duration::from_secs(20), shown.wait_for(Option::is_some));
+    assert_eq!(*queued.await.unwrap().unwrap(), Some(1));
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    server.let_in();
+    find(&mut events, |event| matches!(event, SessionEvent::Reconnected).then_some(())).await;
+    assert_eq!((server.hellos(), position.now()), (1, None));
+}
+
+#[tokio::test]
+async fn who_loses_the_connection_while_waiting_hears_so() {
+    let mut server = FakeServer::start(Behaviour { queue: Some(1), ..Behaviour::default() });
+    let config = config(&server);
+    let position = config.queue_position.clone();
+    let (client, _events) = Client::connect(config).await.unwrap();
+    let logging_in = tokio::spawn(async move { client.log_in_as_guest().await });
+    let mut shown = position.subscribe();
+    timeout(Duration::from_secs(20), shown.wait_for(Option::is_some)).await.unwrap().unwrap();
+    server.kill();
+    let lost = timeout(Duration::from_secs(20), logging_in).await.unwrap().unwrap();
+    assert!(matches!(lost, Err(RequestError::ConnectionLost(_))), "{lost:?}");
+    assert_eq!(position.now(), None);
+}

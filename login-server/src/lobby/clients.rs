@@ -14,6 +14,7 @@ use super::{
     rules::{MAX_STRIKES, Verdict, rule},
     sessions::Asker,
     stream::Begun,
+    tasks::Task,
     waiting::What,
 };
 
@@ -21,8 +22,8 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) from: IpAddr,
-    /// What it calls itself.
-    program: Text<64>,
+    /// What it calls itself. Empty before its greeting.
+    pub(super) program: Text<64>,
     pub(super) state: ClientState,
     /// Since it was greeted.
     pub(super) pulse: Option<Pulse>,
@@ -202,7 +203,9 @@ impl Lobby {
                 self.log_in(link, request, name, password);
             }
             FromGameClient::Resume { request, token, last } => {
-                if let Some(from) = self.may_log_in(link, request) {
+                if let Some(from) = self.may_log_in(link, request)
+                    && !self.resume_guest(link, request, (&token, from), last)
+                {
                     let what = What::Resumption { request, last };
                     let program = self.program_of(link);
                     self.ask(Asker::Link(link), what, Query::Resume { token, from, program });
@@ -219,6 +222,41 @@ impl Lobby {
             FromGameClient::Ping { nonce } => self.reply(link, ToGameClient::Pong { nonce }),
             FromGameClient::Pong { .. } => {}
             FromGameClient::Ack { seen } => self.heard(link, seen),
+            FromGameClient::LogInAsGuest { request } => self.log_in_as_guest(link, request),
+            FromGameClient::Claim { request, name, password } => {
+                self.task(link, request, Task::Claim { name, password });
+            }
+            FromGameClient::ListSessions { request } => {
+                self.task(link, request, Task::ListSessions);
+            }
+            FromGameClient::RevokeSessions { request, number } => {
+                self.task(link, request, Task::RevokeSessions { number });
+            }
+            FromGameClient::ChangePassword { request, old, new } => {
+                self.task(link, request, Task::ChangePassword { old, new });
+            }
+            FromGameClient::DeleteAccount { request, password } => {
+                self.task(link, request, Task::Delete { password });
+            }
+            FromGameClient::Export { request, offset } => {
+                self.task(link, request, Task::Export { offset });
+            }
+            FromGameClient::ListData { request, game } => {
+                self.task(link, request, Task::ListData { game });
+            }
+            FromGameClient::GetData { request, game, key } => {
+                self.task(link, request, Task::GetData { game, key });
+            }
+            FromGameClient::SetData { request, game, key, value, expect } => {
+                self.task(link, request, Task::SetData { game, key, value, expect });
+            }
+            FromGameClient::GetProgress { request, game } => {
+                self.task(link, request, Task::GetProgress { game });
+            }
+            FromGameClient::Report { request, player, text } => {
+                let place = Text::default();
+                self.task(link, request, Task::Report { player, place, text });
+            }
         }
     }
 
@@ -287,12 +325,13 @@ impl Lobby {
         }
     }
 
+    /// What `link` calls itself.
     fn program_of(&self, link: LinkId) -> Text<64> {
         self.clients.get(&link).map(|client| client.program.clone()).unwrap_or_default()
     }
 
     /// Where the player is, if a login may begin; else it is refused. One at a time.
-    fn may_log_in(&mut self, link: LinkId, request: RequestId) -> Option<IpAddr> {
+    pub(super) fn may_log_in(&mut self, link: LinkId, request: RequestId) -> Option<IpAddr> {
         let client = self.clients.get(&link)?;
         let from = client.from;
         let reason = match client.state {
@@ -316,6 +355,9 @@ impl Lobby {
         else {
             return self.refuse(link, request, Refusal::NotLoggedIn);
         };
+        if !session.is_kept() {
+            return self.log_out_guest(link, request, session);
+        }
         if !self.may_wait(link) {
             return self.refuse(link, request, BUSY);
         }

@@ -4,10 +4,12 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use accounts::{AddressRange, LauncherLimits, Permissions};
 use protocol::{
-    EnrollmentSecret, FromGameClient, FromLauncher, Goodbye, Password, Refusal, SessionToken, Text,
-    ToGameClient, ToLauncher, UnixMillis,
+    EnrollmentSecret, FromGameClient, FromLauncher, Goodbye, Password, Refusal, RequestId,
+    SessionToken, Text, ToGameClient, ToLauncher, UnixMillis,
 };
 use tickets::SigningKeys;
+
+use super::{Guest, Owner, Task};
 
 /// A connection, of a game client or of a launcher. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -191,6 +193,39 @@ pub enum Query {
         /// Whose request it is.
         link: LinkId,
     },
+    /// Let a guest in, if that is allowed, and find a name and a token.
+    LogInAsGuest {
+        /// Whose place it will be.
+        session: SessionId,
+        /// Where the player is.
+        from: IpAddr,
+    },
+    /// Let a guest in again who is not kept.
+    ResumeGuest {
+        /// Who.
+        guest: Guest,
+        /// Where the player is.
+        from: IpAddr,
+    },
+    /// Keep a guest from now on, with the session that proves who they are. Asked again, it is done
+    /// once.
+    KeepGuest {
+        /// Who.
+        guest: Guest,
+        /// Where the player is.
+        from: IpAddr,
+        /// What the player's program calls itself.
+        program: Text<64>,
+    },
+    /// Do something for a player.
+    Task {
+        /// Which request it is, for the answer.
+        request: RequestId,
+        /// For whom.
+        owner: Owner,
+        /// What.
+        task: Task,
+    },
     /// Continue a session, and let it last longer.
     Resume {
         /// What proves it.
@@ -222,8 +257,28 @@ pub enum Query {
 /// What the store says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// To `Register`, `LogIn` and `Resume`: there is a session.
+    /// To `Register`, `LogIn`, `LogInAsGuest`, `ResumeGuest` and `Resume`: there is a session.
     Session(KnownSession),
+    /// To `KeepGuest`: the guest is kept.
+    Kept {
+        /// Under the number of this account.
+        account: SessionId,
+        /// Which of its sessions it is.
+        number: u64,
+    },
+    /// To `Task`: it is done, and this is what the player is to be told.
+    Done(ToGameClient),
+    /// To `Task` with `Claim`: the guest has an account.
+    Claimed {
+        /// Its number.
+        account: SessionId,
+        /// Which of its sessions the guest's is.
+        number: u64,
+        /// Its name.
+        name: Text<64>,
+        /// What its role allows.
+        permissions: Permissions,
+    },
     /// To `LogOut`: there is no such session any more.
     LoggedOut,
     /// To `FindLauncher` and `Enroll`: a launcher with this name has this key, and may do so much.

@@ -40,6 +40,18 @@ impl Admissions {
         self.by_request.iter().find(|(_, waits)| waits.asker == asker).map(|(request, _)| *request)
     }
 
+    /// A guest's place has another number from now on.
+    pub(super) fn now_is(&mut self, from: (Asker, SessionId), to: (Asker, SessionId)) {
+        for waits in self.by_request.values_mut() {
+            if waits.asker == from.0 {
+                waits.asker = to.0;
+            }
+            if waits.session == from.1 {
+                waits.session = to.1;
+            }
+        }
+    }
+
     fn matching(&self, matches: impl Fn(&Admitting) -> bool) -> Vec<u32> {
         let matching = self.by_request.iter().filter(|(_, waits)| matches(waits));
         matching.map(|(request, _)| *request).collect()
@@ -140,6 +152,11 @@ impl Lobby {
         }
     }
 
+    /// Whether somebody waits to be let in.
+    pub(super) fn is_joining(&self, asker: Asker) -> bool {
+        self.admissions.of(asker).is_some()
+    }
+
     /// A launcher is gone: it will not answer.
     pub(super) fn cancel_admissions_by(&mut self, launcher: LinkId) {
         for number in self.admissions.matching(|waits| waits.launcher == launcher) {
@@ -174,7 +191,11 @@ impl Lobby {
     ) -> Result<(SessionId, IpAddr, LinkId, OwnId), Refusal> {
         let session = self.session_of(link).ok_or(Refusal::NotLoggedIn)?;
         let from = self.clients.get(&link).ok_or(Refusal::NotLoggedIn)?.from;
-        if self.admissions.of(self.asker_of(link)).is_some() || !self.may_wait(link) {
+        // Launchers are told one name, and not two.
+        if self.is_joining(self.asker_of(link))
+            || self.waiting.claims(session)
+            || !self.may_wait(link)
+        {
             return Err(BUSY);
         }
         self.servers.get(server).ok_or(Refusal::UnknownServer)?;

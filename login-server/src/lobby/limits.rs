@@ -37,12 +37,19 @@ pub struct Limits {
     pub sessions: usize,
     /// Most who wait for a place. Further ones are refused as `Busy`.
     pub queue: usize,
-    /// Accounts made from one network (IPv4 /24, IPv6 /56) in an hour. Further ones are refused
+    /// Accounts made from one network (IPv4 /24, IPv6 /56) in an hour, those included that guests
+    /// have claimed. Further ones are refused
     /// as `Busy`.
     pub registrations_per_hour: u32,
+    /// Guests let in from one network (IPv4 /24, IPv6 /56) in an hour. Further ones are refused as
+    /// `Busy`. 0: no guests, who are refused as `NotAllowed`.
+    pub guests_per_hour: u32,
+    /// Reports of players from one network (IPv4 /24, IPv6 /56) in an hour. Further ones are refused
+    /// as `Busy`.
+    pub reports_per_hour: u32,
     /// Logins from one network (IPv4 /24, IPv6 /56) in an hour that came to nothing: a wrong
     /// password, or nobody waited for the answer; and registrations of a name that is taken.
-    /// Further logins and registrations are refused as `Busy`.
+    /// Further logins, registrations, and other requests with a password are refused as `Busy`.
     pub failed_logins_per_hour: u32,
     /// Messages of a game client; `WatchServers` counts as five. Beyond it requests are
     /// refused as `Busy` and other messages are ignored; ten times beyond it is a violation.
@@ -70,6 +77,8 @@ impl Default for Limits {
             sessions: 50_000,
             queue: 10_000,
             registrations_per_hour: 10,
+            guests_per_hour: 100,
+            reports_per_hour: 30,
             failed_logins_per_hour: 100,
             client_messages: Rate { burst: 100, per_second: 10 },
             chat: Rate { burst: 5, per_second: 1 },

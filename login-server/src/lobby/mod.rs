@@ -11,6 +11,7 @@ mod address;
 mod chat;
 mod clients;
 mod event;
+mod guests;
 mod joining;
 mod launcher_rules;
 mod launchers;
@@ -24,6 +25,7 @@ mod server_ids;
 mod servers;
 mod sessions;
 mod stream;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod tickets;
@@ -44,19 +46,22 @@ pub use self::{
         Answer, Effect, Event, KnownSession, LauncherKey, LinkId, Mute, Now, Query, SessionId,
         Ticket, Whom,
     },
+    guests::Guest,
     limits::{Limits, Rate},
     operator::{Census, KickError},
     servers::ServerList,
+    tasks::{Owner, Task},
     tickets::{Issued, Shown, Subject, TicketOffice},
     view::View,
 };
 use self::{
     clients::Client,
+    guests::Guests,
     joining::Admissions,
     launchers::LauncherLink,
     limits::Tally,
     queue::Queue,
-    sessions::{Asker, Session},
+    sessions::{Asker, Session, Settled},
     tickets::Tickets,
     waiting::Waiting,
 };
@@ -73,6 +78,10 @@ pub struct Lobby {
     queue: Queue,
     /// Tokens that were worth something a moment ago.
     ended: BTreeMap<[u8; 32], Duration>,
+    /// Accounts of which sessions were ended a moment ago: what was asked before no longer counts.
+    settled: BTreeMap<SessionId, Settled>,
+    /// Guests who are not kept.
+    guests: Guests,
     last_stream: u64,
     /// Which sessions have joined a server: who hears what is said there.
     joined: BTreeMap<ServerId, BTreeSet<SessionId>>,
@@ -85,6 +94,8 @@ pub struct Lobby {
     tickets: Tickets,
     registrations: Tally,
     failed_logins: Tally,
+    guest_logins: Tally,
+    reports: Tally,
     pings: u64,
     effects: Vec<Effect>,
 }
@@ -100,6 +111,8 @@ impl Lobby {
             sessions: BTreeMap::new(),
             queue: Queue::default(),
             ended: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            guests: Guests::new(boot),
             last_stream: 0,
             joined: BTreeMap::new(),
             launchers: BTreeMap::new(),
@@ -110,6 +123,8 @@ impl Lobby {
             tickets: Tickets::new(office, now.clock),
             registrations: Tally::default(),
             failed_logins: Tally::default(),
+            guest_logins: Tally::default(),
+            reports: Tally::default(),
             pings: 0,
             effects: Vec::new(),
         }
@@ -158,6 +173,8 @@ impl Lobby {
         self.announce(events);
         self.registrations.tick(self.now.running);
         self.failed_logins.tick(self.now.running);
+        self.guest_logins.tick(self.now.running);
+        self.reports.tick(self.now.running);
     }
 
     fn shut_down(&mut self) {

@@ -50,6 +50,7 @@ impl Lobby {
 
     /// The store has ended sessions: who is here with one of them has to go.
     pub(super) fn sessions_ended(&mut self, account: SessionId, number: Option<u64>) {
+        self.settle(account);
         if number.is_none() {
             self.leave_queue(account);
         }

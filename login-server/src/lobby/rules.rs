@@ -5,7 +5,7 @@
 //! Whoever does not stop is sent away.
 
 use accounts::Permission;
-use protocol::{FromGameClientKind as Kind, Refusal};
+use protocol::{FromGameClientKind as Kind, MAX_VALUE, Refusal};
 
 use super::clients::{BUSY, ClientState};
 
@@ -59,6 +59,19 @@ pub(super) const fn rule(kind: Kind) -> Rule {
         Kind::Chat => Rule::new(When::LoggedIn, 416).needs(Permission::Chat),
         Kind::Ping | Kind::Pong => Rule::new(When::Greeted, 16),
         Kind::Ack => Rule::new(When::Greeted, 16),
+        Kind::LogInAsGuest => Rule::new(When::LoggedOut, 8),
+        Kind::Claim => Rule::new(When::LoggedIn, 256),
+        Kind::ListSessions => Rule::new(When::LoggedIn, 8),
+        Kind::RevokeSessions => Rule::new(When::LoggedIn, 24),
+        Kind::ChangePassword => Rule::new(When::LoggedIn, 288),
+        Kind::DeleteAccount => Rule::new(When::LoggedIn, 160),
+        // All that is kept is read for it.
+        Kind::Export => Rule::new(When::LoggedIn, 24).costs(5),
+        Kind::ListData | Kind::GetProgress => Rule::new(When::LoggedIn, 80),
+        Kind::GetData => Rule::new(When::LoggedIn, 144),
+        // A commit each.
+        Kind::SetData => Rule::new(When::LoggedIn, MAX_VALUE + 176).costs(5),
+        Kind::Report => Rule::new(When::LoggedIn, 480).needs(Permission::Report).costs(5),
     }
 }
 

@@ -9,7 +9,7 @@ use protocol::{
 };
 
 use super::{
-    Effect, KnownSession, LinkId, Lobby, Mute, SessionId,
+    Effect, KnownSession, LinkId, Lobby, Mute, SessionId, Ticket,
     clients::ClientState,
     limits::TokenBucket,
     queue::Place,
@@ -38,6 +38,14 @@ pub(super) struct Session {
     pub(super) mute: Option<Mute>,
 }
 
+/// When sessions of an account were ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settled {
+    /// What the store was asked until then.
+    until: Ticket,
+    at: Duration,
+}
+
 /// Whether a session is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
@@ -51,6 +59,16 @@ pub(super) enum Presence {
 pub(super) enum Asker {
     Link(LinkId),
     Session(SessionId, StreamId),
+}
+
+impl Asker {
+    /// Who that is when the place of a guest has the number of an account.
+    pub(super) fn of(self, guest: SessionId, account: SessionId) -> Self {
+        match self {
+            Self::Session(id, stream) if id == guest => Self::Session(account, stream),
+            other => other,
+        }
+    }
 }
 
 impl Session {
@@ -95,6 +113,24 @@ impl Lobby {
         self.logged_in(link, request, known, last);
     }
 
+    /// Sessions of an account are over: whoever the store has let in before may come with one of
+    /// them, and has to ask again.
+    pub(super) fn settle(&mut self, account: SessionId) {
+        if self.settled.len() >= MAX_ENDED {
+            let oldest = self.settled.iter().min_by_key(|(_, settled)| settled.at);
+            if let Some(oldest) = oldest.map(|(account, _)| *account) {
+                self.settled.remove(&oldest);
+            }
+        }
+        let settled = Settled { until: self.waiting.last(), at: self.now.running };
+        self.settled.insert(account, settled);
+    }
+
+    /// Whether what the store was asked then may have been true only before that.
+    pub(super) fn is_outdated(&self, account: SessionId, asked: Ticket) -> bool {
+        self.settled.get(&account).is_some_and(|settled| asked <= settled.until)
+    }
+
     /// Gives `link` its place.
     pub(super) fn enter(
         &mut self,
@@ -119,6 +155,7 @@ impl Lobby {
             client.state = ClientState::LoggedIn { session: id };
         }
         tracing::debug!(link = link.0, %name, continues = resumed.is_some(), "logged in");
+        self.guest_entered(id, name.clone(), token.clone());
         self.effects.push(Effect::Trust(link));
         let continues = resumed.as_ref().map(|resumed| resumed.continuation);
         let logged_in = LoggedIn { request, name, token, expires, on_server, continues };
@@ -251,6 +288,7 @@ impl Lobby {
         ended.into_iter().for_each(|session| self.end_session(session));
         let limit = self.limits.store_timeout;
         self.ended.retain(|_, since| now.saturating_sub(*since) <= limit);
+        self.settled.retain(|_, settled| now.saturating_sub(settled.at) <= limit);
     }
 
     /// Tells clients how much of what they have said has come.
@@ -323,6 +361,7 @@ impl Lobby {
     }
 
     fn end_session(&mut self, session: SessionId) {
+        self.guest_gone(session);
         self.end_stream(session);
         self.leave_server(session);
         self.sessions.remove(&session);

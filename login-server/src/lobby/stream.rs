@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use protocol::{Continuation, RequestId, SessionToken, ToGameClient};
+use protocol::{Continuation, Refusal, RequestId, SessionToken, ToGameClient};
 
 /// One conversation with a game client, over however many connections. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,8 +116,17 @@ impl Stream {
             if self.answered.len() >= MAX_ANSWERED {
                 self.answered.pop_front();
             }
-            let (number, message) = (self.sent, message.clone());
-            self.answered.push_back(Answered { number, request, message });
+            // What may be long is not kept twice: it changes nothing, and can be asked for again.
+            let message = match **message {
+                ToGameClient::Data { .. }
+                | ToGameClient::DataKeys { .. }
+                | ToGameClient::Exported(_)
+                | ToGameClient::Sessions(_) => {
+                    Arc::new(ToGameClient::Refused { request, reason: Refusal::Unavailable })
+                }
+                _ => message.clone(),
+            };
+            self.answered.push_back(Answered { number: self.sent, request, message });
         }
         let size = size + OVERHEAD;
         self.kept.push_back(Kept { message: message.clone(), size });

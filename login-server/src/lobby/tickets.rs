@@ -130,6 +130,12 @@ impl Tickets {
         self.held.insert(id, Held { account, launcher, own: OwnId(server), playing: None });
     }
 
+    /// A guest's place has another number from now on.
+    pub(super) fn now_is(&mut self, guest: SessionId, account: SessionId) {
+        let of_guest = self.held.values_mut().filter(|held| held.account == guest);
+        of_guest.for_each(|held| held.account = account);
+    }
+
     /// A launcher is gone for good, and what it said with it.
     pub(super) fn forget_launcher(&mut self, key: LauncherKey) {
         self.held.retain(|_, held| held.launcher != key);

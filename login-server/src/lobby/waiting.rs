@@ -4,14 +4,18 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use protocol::{Goodbye, LastSeen, Refusal, RequestId, SessionToken, ToGameClient};
 
-use super::{Answer, Effect, LauncherKey, Lobby, Query, SessionId, Ticket, sessions::Asker};
+use super::{
+    Answer, Effect, LauncherKey, Lobby, Owner, Query, SessionId, Task, Ticket, sessions::Asker,
+    tasks::After,
+};
 
 /// Queries without an answer.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     by_ticket: BTreeMap<Ticket, Waiter>,
-    /// Logouts nobody waits for any more: the token is worth nothing all the same.
-    logouts: BTreeMap<Ticket, Waiter>,
+    /// What changes something here, although nobody waits for it any more: a token is worth
+    /// nothing all the same.
+    late: BTreeMap<Ticket, Waiter>,
     last: u64,
 }
 
@@ -31,6 +35,23 @@ pub(super) enum What {
     Login { request: RequestId, from: IpAddr },
     /// A session, for its token.
     Resumption { request: RequestId, last: Option<LastSeen> },
+    /// A session, for a guest.
+    Guest { request: RequestId },
+    /// A session, for a guest who has a place and is not kept.
+    GuestResumption { request: RequestId, last: Option<LastSeen>, session: SessionId },
+    /// That a guest is kept, to have something done then.
+    Keep { request: RequestId, guest: SessionId, then: Box<(Owner, Task)> },
+    /// That something is done for a player.
+    Task {
+        request: RequestId,
+        owner: SessionId,
+        /// Of the session that has asked.
+        token: SessionToken,
+        from: IpAddr,
+        /// Whether a password is hashed for it.
+        hashes: bool,
+        after: After,
+    },
     /// The end of one.
     LogOut { request: RequestId, session: SessionId, token: SessionToken },
     /// Who a launcher is.
@@ -48,17 +69,53 @@ impl Waiting {
         self.by_ticket.values().filter(|waiter| waiter.asker == asker).count()
     }
 
+    /// The last query there was.
+    pub(super) fn last(&self) -> Ticket {
+        Ticket(self.last)
+    }
+
+    /// Whether a password of somebody is being looked at.
+    pub(super) fn hashes_for(&self, asker: Asker) -> bool {
+        self.by_ticket.values().any(|waiter| {
+            waiter.asker == asker && matches!(waiter.what, What::Task { hashes: true, .. })
+        })
+    }
+
+    /// Whether a player is about to have a name.
+    pub(super) fn claims(&self, session: SessionId) -> bool {
+        self.by_ticket.values().chain(self.late.values()).any(|waiter| {
+            matches!(&waiter.what, What::Task { owner, after: After::Claimed, .. } if *owner == session)
+        })
+    }
+
+    /// Whether the store is about to keep a guest.
+    pub(super) fn keeps(&self, session: SessionId) -> bool {
+        let is_keeping =
+            |waiter: &Waiter| matches!(&waiter.what, What::Keep { guest, .. } if *guest == session);
+        self.claims(session) || self.by_ticket.values().chain(self.late.values()).any(is_keeping)
+    }
+
+    /// A guest's place has another number from now on.
+    pub(super) fn now_is(&mut self, from: (Asker, SessionId), to: (Asker, SessionId)) {
+        for waiter in self.by_ticket.values_mut().chain(self.late.values_mut()) {
+            if waiter.asker == from.0 {
+                waiter.asker = to.0;
+            }
+            waiter.what.now_is(from.1, to.1);
+        }
+    }
+
     /// From now on nobody waits for what was asked: which is returned.
     fn forget(&mut self, asker: Asker) -> Vec<(Ticket, Waiter)> {
         self.by_ticket.extract_if(.., |_, waiter| waiter.asker == asker).collect()
     }
 
-    /// Remembers what this logout is for, although nobody waits for its answer.
-    fn keep_logout(&mut self, ticket: Ticket, waiter: Waiter) {
-        if self.logouts.len() >= MAX_LOGOUTS {
-            self.logouts.pop_first();
+    /// Remembers what this is for, although nobody waits for its answer.
+    fn keep_late(&mut self, ticket: Ticket, waiter: Waiter) {
+        if self.late.len() >= MAX_LATE {
+            self.late.pop_first();
         }
-        self.logouts.insert(ticket, waiter);
+        self.late.insert(ticket, waiter);
     }
 }
 
@@ -68,8 +125,56 @@ impl What {
     /// wanted all the same.
     fn is_for_its_answer(&self) -> bool {
         match self {
-            Self::Registration { .. } | Self::Login { .. } | Self::Resumption { .. } => true,
-            Self::LogOut { .. } | Self::Launcher { .. } | Self::Enrollment { .. } => false,
+            Self::Registration { .. }
+            | Self::Login { .. }
+            | Self::Resumption { .. }
+            | Self::Guest { .. }
+            | Self::GuestResumption { .. } => true,
+            Self::Keep { .. }
+            | Self::Task { .. }
+            | Self::LogOut { .. }
+            | Self::Launcher { .. }
+            | Self::Enrollment { .. } => false,
+        }
+    }
+
+    /// Whether it changes something here, also when nobody waits for it any more.
+    fn matters_later(&self) -> bool {
+        match self {
+            Self::LogOut { .. } | Self::Keep { .. } => true,
+            Self::Task { after, .. } => *after != After::Nothing,
+            Self::Registration { .. }
+            | Self::Login { .. }
+            | Self::Resumption { .. }
+            | Self::Guest { .. }
+            | Self::GuestResumption { .. }
+            | Self::Launcher { .. }
+            | Self::Enrollment { .. } => false,
+        }
+    }
+
+    /// Where a password is being looked at, and for whom that counts if nobody hears the answer.
+    fn tries_password(&self) -> Option<IpAddr> {
+        match self {
+            Self::Login { from, .. } | Self::Task { from, hashes: true, .. } => Some(*from),
+            _ => None,
+        }
+    }
+
+    fn now_is(&mut self, from: SessionId, to: SessionId) {
+        let id = match self {
+            Self::GuestResumption { session, .. } => session,
+            Self::Task { owner, .. } => owner,
+            Self::Keep { guest, then, .. } => {
+                if then.0.account == from {
+                    then.0.account = to;
+                }
+                guest
+            }
+            _ => return,
+        };
+        if *id == from {
+            *id = to;
         }
     }
 }
@@ -88,7 +193,7 @@ impl Lobby {
     pub(super) fn forget_waiting(&mut self, asker: Asker) {
         for (ticket, waiter) in self.waiting.forget(asker) {
             // It has begun, and may be repeated: that counts as much as a wrong password.
-            if let What::Login { from, .. } = waiter.what {
+            if let Some(from) = waiter.what.tries_password() {
                 self.failed_logins.add(from, self.now.running);
             }
             self.give_up(ticket, waiter);
@@ -98,11 +203,25 @@ impl Lobby {
     /// The store has answered. Late and second answers find nobody who waits.
     pub(super) fn answered(&mut self, ticket: Ticket, answer: Answer) {
         if let Some(Waiter { asker, what, .. }) = self.waiting.by_ticket.remove(&ticket) {
-            self.take_answer(asker, what, answer);
-        } else if let Some(Waiter { what, .. }) = self.waiting.logouts.remove(&ticket)
-            && let (What::LogOut { session, token, .. }, Answer::LoggedOut) = (what, answer)
-        {
-            self.logged_out(None, session, token);
+            self.take_answer((asker, ticket), what, answer);
+        } else if let Some(Waiter { what, .. }) = self.waiting.late.remove(&ticket) {
+            self.take_late_answer(what, answer);
+        }
+    }
+
+    /// What was asked for is done, and whoever has asked is gone.
+    fn take_late_answer(&mut self, what: What, answer: Answer) {
+        match (what, answer) {
+            (What::LogOut { session, token, .. }, Answer::LoggedOut) => {
+                self.logged_out(None, session, token);
+            }
+            (What::Task { owner, token, after, .. }, Answer::Done(message)) => {
+                self.task_done(None, owner, (token, after), message);
+            }
+            (What::Task { owner: guest, .. } | What::Keep { guest, .. }, answer) => {
+                self.guest_changed(guest, &answer);
+            }
+            _ => {}
         }
     }
 
@@ -117,24 +236,61 @@ impl Lobby {
             self.not_answered(asker, what, Refusal::Unavailable);
         }
         let late = |waiter: &Waiter| now.saturating_sub(waiter.since) >= LOGOUT_TIMEOUT;
-        self.waiting.logouts.retain(|_, waiter| !late(waiter));
+        self.waiting.late.retain(|_, waiter| !late(waiter));
     }
 
     fn give_up(&mut self, ticket: Ticket, waiter: Waiter) {
         if waiter.what.is_for_its_answer() {
             self.effects.push(Effect::Abandon(ticket));
-        } else if matches!(waiter.what, What::LogOut { .. }) {
-            self.waiting.keep_logout(ticket, waiter);
+        } else if waiter.what.matters_later() {
+            self.waiting.keep_late(ticket, waiter);
         }
     }
 
-    fn take_answer(&mut self, asker: Asker, what: What, answer: Answer) {
+    fn take_answer(&mut self, (asker, ticket): (Asker, Ticket), what: What, answer: Answer) {
         match (asker, what, answer) {
+            (
+                Asker::Link(link),
+                What::Login { request, .. } | What::Resumption { request, .. },
+                Answer::Session(session),
+            ) if self.is_outdated(session.session, ticket)
+                && !self.ended.contains_key(&session.token.0) =>
+            {
+                self.refuse(link, request, Refusal::Unavailable);
+            }
             (
                 Asker::Link(link),
                 What::Registration { request, .. } | What::Login { request, .. },
                 Answer::Session(session),
             ) => self.logged_in(link, request, session, None),
+            (Asker::Link(link), What::Guest { request }, Answer::Session(session)) => {
+                self.guest_let_in(link, request, session);
+            }
+            (
+                Asker::Link(link),
+                What::GuestResumption { request, last, session },
+                Answer::Session(known),
+            ) => self.guest_resumed(link, request, (session, last), known),
+            (asker, What::Keep { request, guest, then }, Answer::Kept { account, number }) => {
+                self.kept(guest, account, number);
+                let (mut owner, task) = *then;
+                if owner.account == guest {
+                    owner.account = account;
+                }
+                self.advance_task(asker.of(guest, account), request, owner, task);
+            }
+            (asker, What::Task { request, owner, token, after, .. }, Answer::Done(message)) => {
+                self.task_done(Some((asker, request)), owner, (token, after), message);
+            }
+            (
+                asker,
+                What::Task { request, owner: guest, .. },
+                Answer::Claimed { account, number, name, permissions },
+            ) => {
+                self.claimed(guest, (account, number), name, permissions);
+                let done = ToGameClient::Done { request };
+                self.answer(asker.of(guest, account), done);
+            }
             (Asker::Link(link), What::Resumption { request, last }, Answer::Session(session)) => {
                 self.resumption(link, request, session, last)
             }
@@ -177,7 +333,20 @@ impl Lobby {
                 }
                 self.answer(asker, ToGameClient::Refused { request, reason });
             }
-            What::Resumption { request, .. } | What::LogOut { request, .. } => {
+            What::Task { request, from, hashes, after, .. } => {
+                if after == After::Claimed && reason != Refusal::Unavailable {
+                    self.registrations.take_back(from);
+                }
+                if hashes && matches!(reason, Refusal::NameTaken | Refusal::WrongNameOrPassword) {
+                    self.failed_logins.add(from, self.now.running);
+                }
+                self.answer(asker, ToGameClient::Refused { request, reason });
+            }
+            What::Resumption { request, .. }
+            | What::LogOut { request, .. }
+            | What::Guest { request }
+            | What::GuestResumption { request, .. }
+            | What::Keep { request, .. } => {
                 self.answer(asker, ToGameClient::Refused { request, reason });
             }
             What::Launcher { .. } | What::Enrollment { .. } => {
@@ -196,8 +365,8 @@ impl Lobby {
 /// When a launcher should come back while the store does not work.
 const RETRY_AFTER_MS: u32 = 5_000;
 
-/// Logouts remembered without anybody who waits for them. One more makes the oldest be forgotten.
-const MAX_LOGOUTS: usize = 1024;
+/// Answers nobody waits for that still change something. One more makes the oldest be forgotten.
+const MAX_LATE: usize = 1024;
 
 /// Longest the store may take to end a session after all.
 const LOGOUT_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,6 +1,7 @@
 //! The whole login server, through real sockets.
 
 mod accounts;
+mod belongings;
 mod browser;
 mod commands;
 mod cuts;

@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use protocol::{
-    Blob, BootId, Clock, ControllerToken, FromGameController, GameChange, GameChanges,
-    GamePlayerId, Goodbye, JoinSecret, List, MAX_CONTEXT, MatchEnd, PlayerDataAnswer, PlayerResult,
-    RequestId, Start, TeamId, ToGameController, UnixMillis, Welcome, controller_hello,
+    BootId, Clock, ControllerToken, FromGameController, GameChange, GameChanges, GamePlayerId,
+    Goodbye, JoinSecret, List, MatchEnd, PlayerDataAnswer, PlayerResult, RequestId, Start, TeamId,
+    ToGameController, UnixMillis, Welcome, controller_hello,
 };
 
-use super::{samples, text};
+use super::{blob, samples, text};
 
 const ADA: GamePlayerId = GamePlayerId(2);
 const RED: TeamId = TeamId(0);
@@ -123,9 +123,3 @@ samples! { PlayerDataAnswer {
     NotHere: PlayerDataAnswer::NotHere;
     Unavailable: PlayerDataAnswer::Unavailable;
 } }
-
-/// For both lengths there are: that of a context is the longer one.
-fn blob<const MAX: usize>(bytes: &[u8]) -> Blob<MAX> {
-    const { assert!(MAX <= MAX_CONTEXT) };
-    Blob::try_from(bytes.to_vec()).expect("samples are short")
-}

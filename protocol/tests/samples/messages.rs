@@ -3,13 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use protocol::{
-    Admission, BootId, Channel, Continuation, EnrollmentSecret, FromGameClient, FromLauncher,
-    GamePlayerId, Goodbye, Hello, JoinTicket, LastSeen, LauncherRefusal, List, LoggedIn, Password,
-    Reachable, Refusal, RequestId, Said, ServerChange, ServerEvent, ServerEvents, ServerProperty,
-    ServerState, SessionToken, Speaker, TicketKey, ToGameClient, ToLauncher, UnixMillis, Welcome,
+    Admission, BootId, Channel, Continuation, DataEntry, DataValue, DataVersion, EnrollmentSecret,
+    Expect, ExportPart, FromGameClient, FromLauncher, GamePlayerId, Goodbye, Hello, JoinTicket,
+    LastSeen, LauncherRefusal, List, LoggedIn, Password, Progress, Reachable, Refusal, RequestId,
+    Said, ServerChange, ServerEvent, ServerEvents, ServerProperty, ServerState, SessionInfo,
+    SessionList, SessionNumber, SessionToken, Speaker, TicketKey, ToGameClient, ToLauncher,
+    UnixMillis, Welcome,
 };
 
 use super::{
+    blob,
     parts::{SERVER, secret, signed_ticket, ticket_id},
     samples, text,
 };
@@ -47,6 +50,45 @@ samples! { FromGameClient {
         eight_bytes: FromGameClient::Ping { nonce: 0x0102_0304_0506_0708 };
     Pong: FromGameClient::Pong { nonce: 9 };
     Ack: FromGameClient::Ack { seen: 64 };
+    LogInAsGuest: FromGameClient::LogInAsGuest { request: RequestId(11) };
+    Claim: FromGameClient::Claim {
+        request: RequestId(12), name: text("ada"), password: password("correct horse battery"),
+    };
+    ListSessions: FromGameClient::ListSessions { request: RequestId(13) };
+    RevokeSessions: FromGameClient::RevokeSessions {
+        request: RequestId(14), number: Some(SessionNumber(7)),
+    }, others: FromGameClient::RevokeSessions { request: RequestId(14), number: None };
+    ChangePassword: FromGameClient::ChangePassword {
+        request: RequestId(15),
+        old: password("correct horse battery"),
+        new: password("pässwörd"),
+    };
+    DeleteAccount: FromGameClient::DeleteAccount {
+        request: RequestId(16), password: Some(password("correct horse battery")),
+    }, guest: FromGameClient::DeleteAccount { request: RequestId(16), password: None };
+    Export: FromGameClient::Export { request: RequestId(17), offset: 0 },
+        rest: FromGameClient::Export { request: RequestId(17), offset: 32_768 };
+    ListData: FromGameClient::ListData { request: RequestId(18), game: text("chess") };
+    GetData: FromGameClient::GetData {
+        request: RequestId(19), game: text("chess"), key: text("opening"),
+    };
+    SetData: FromGameClient::SetData {
+        request: RequestId(20),
+        game: text("chess"),
+        key: text("opening"),
+        value: Some(blob(b"e4")),
+        expect: Expect::Version(DataVersion(41)),
+    }, remove: FromGameClient::SetData {
+        request: RequestId(20),
+        game: text("chess"),
+        key: text("opening"),
+        value: None,
+        expect: Expect::Anything,
+    };
+    GetProgress: FromGameClient::GetProgress { request: RequestId(21), game: text("chess") };
+    Report: FromGameClient::Report {
+        request: RequestId(22), player: text("bob"), text: text("moves my pieces"),
+    };
 } }
 
 samples! { ToGameClient {
@@ -85,6 +127,41 @@ samples! { ToGameClient {
     Ack: ToGameClient::Ack { seen: 64 };
     Queued: ToGameClient::Queued { request: RequestId(2), position: 12 };
     Done: ToGameClient::Done { request: RequestId(7) };
+    Sessions: ToGameClient::Sessions(SessionList {
+        request: RequestId(13),
+        sessions: List::first_of([SessionInfo {
+            number: SessionNumber(7),
+            this: true,
+            opened: UnixMillis(1_800_000_000_000),
+            seen: UnixMillis(1_800_000_060_000),
+            expires: UnixMillis(1_802_592_060_000),
+            network: text("203.0.113.0/24"),
+            program: text("gatehouse/0.1.0"),
+        }]),
+    });
+    Exported: ToGameClient::Exported(ExportPart {
+        request: RequestId(17), total: 2, part: blob(b"{}"),
+    });
+    DataKeys: ToGameClient::DataKeys {
+        request: RequestId(18),
+        entries: List::first_of([DataEntry {
+            key: text("opening"),
+            version: DataVersion(41),
+            length: 2,
+            updated: UnixMillis(1_800_000_000_000),
+        }]),
+    };
+    Data: ToGameClient::Data {
+        request: RequestId(19),
+        value: Some(DataValue { version: DataVersion(41), bytes: blob(b"d4") }),
+    }, none: ToGameClient::Data { request: RequestId(19), value: None };
+    DataWritten: ToGameClient::DataWritten {
+        request: RequestId(20), version: Some(DataVersion(42)),
+    }, removed: ToGameClient::DataWritten { request: RequestId(20), version: None };
+    Progress: ToGameClient::Progress {
+        request: RequestId(21),
+        progress: Progress { played_ms: 3_600_000, matches: 12, wins: 5, xp: 6_000 },
+    };
 } }
 
 samples! { FromLauncher {

@@ -8,8 +8,8 @@ mod parts;
 use std::fmt::Debug;
 
 use protocol::{
-    Admission, CaptureScope, Channel, ExitCause, FromGameClient, FromGameController, FromKeeper,
-    FromLauncher, FromOperator, GameChange, Goodbye, KeeperChange, LauncherRefusal,
+    Admission, Blob, CaptureScope, Channel, ExitCause, Expect, FromGameClient, FromGameController,
+    FromKeeper, FromLauncher, FromOperator, GameChange, Goodbye, KeeperChange, LauncherRefusal,
     PlayerDataAnswer, Refusal, ServerChange, ServerEvent, ServerProperty, ServerState, Speaker,
     Text, ToGameClient, ToGameController, ToKeeper, ToLauncher, ToOperator, Wire,
 };
@@ -59,6 +59,7 @@ pub(crate) fn visit_public(visitor: &mut impl Visitor) {
     visitor.visit::<GameChange>();
     visitor.visit::<PlayerDataAnswer>();
     visitor.visit::<LauncherRefusal>();
+    visitor.visit::<Expect>();
 }
 
 /// Lets `visitor` do its thing for every enum that stays on one machine.
@@ -106,4 +107,8 @@ use samples;
 
 fn text<const MAX: usize>(text: &str) -> Text<MAX> {
     Text::parse(text).expect("samples hold text that may be sent")
+}
+
+fn blob<const MAX: usize>(bytes: &[u8]) -> Blob<MAX> {
+    Blob::try_from(bytes.to_vec()).expect("samples hold bytes that may be sent")
 }

@@ -1,9 +1,9 @@
 //! What messages are made of.
 
 use protocol::{
-    Admission, Channel, GamePlayerId, Goodbye, JoinSecret, LauncherRefusal, Refusal, ServerChange,
-    ServerEvent, ServerId, ServerProperty, ServerState, SignedTicket, Speaker, TicketId,
-    UnixMillis,
+    Admission, Channel, DataVersion, Expect, GamePlayerId, Goodbye, JoinSecret, LauncherRefusal,
+    Refusal, ServerChange, ServerEvent, ServerId, ServerProperty, ServerState, SignedTicket,
+    Speaker, TicketId, UnixMillis,
 };
 
 use super::{samples, text};
@@ -45,6 +45,21 @@ samples! { Refusal {
     Unavailable: Refusal::Unavailable;
     Muted: Refusal::Muted { until: None };
     NotAllowed: Refusal::NotAllowed;
+    UnknownSession: Refusal::UnknownSession;
+    NotForGuests: Refusal::NotForGuests;
+    NotAGuest: Refusal::NotAGuest;
+    OnServer: Refusal::OnServer;
+    UnknownPlayer: Refusal::UnknownPlayer;
+    InvalidKey: Refusal::InvalidKey { rule: text("1 to 64 characters") };
+    Changed: Refusal::Changed { version: Some(DataVersion(41)) },
+        nothing: Refusal::Changed { version: None };
+    TooMany: Refusal::TooMany;
+} }
+
+samples! { Expect {
+    Anything: Expect::Anything;
+    Nothing: Expect::Nothing;
+    Version: Expect::Version(DataVersion(41));
 } }
 
 samples! { Channel {

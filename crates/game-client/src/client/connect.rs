@@ -157,6 +157,7 @@ where
         ),
         slots: Semaphore::new(MAX_REQUESTS),
         joined: watch::Sender::new(None),
+        queued: watch::Sender::new(None),
         lost: OnceLock::new(),
     });
     let mut driver = Driver::new((reader, writer), commands_rx, events, shared.clone(), config);

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use protocol::{FromGameClient, LoggedIn, Refusal, RequestId, ToGameClient};
+use protocol::{FromGameClient, LoggedIn, Refusal, RequestId, SessionList, ToGameClient};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{mpsc, oneshot},
@@ -13,7 +13,7 @@ use super::{
     Answer, Carried, Command, Event, MAX_REQUESTS, Reply, Shared, conversation::Conversation,
 };
 use crate::{
-    ClientConfig, ConnectionLost,
+    ClientConfig, ConnectionLost, QueuePosition,
     deliver::deliver,
     wire::{MessageReader, MessageWriter},
 };
@@ -41,6 +41,9 @@ pub(super) struct Driver<R, W> {
     ping_interval: Duration,
     silence_timeout: Duration,
     closing: Option<oneshot::Sender<()>>,
+    /// The login that waits for a place, and where its position is shown.
+    queued: Option<RequestId>,
+    place: QueuePosition,
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
@@ -69,6 +72,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
             ping_interval: config.ping_interval,
             silence_timeout: config.silence_timeout,
             closing: None,
+            queued: None,
+            place: config.queue_position.clone(),
         }
     }
 
@@ -89,6 +94,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
         self.shared.lost.get_or_init(|| lost);
         // Nobody is kept waiting for the last bytes but who asked for it.
         self.shared.slots.close();
+        self.leave_queue();
         self.pings.clear();
         self.commands.close();
         let mut commands = self.backlog;
@@ -250,15 +256,42 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
                     false => Err(ConnectionLost::Invalid("an Ack of what was never said".into())),
                 }
             }
-            // The login takes longer: its request's own limit holds.
-            ToGameClient::Queued { position, .. } => {
+            ToGameClient::Queued { request, position } => {
                 tracing::debug!(position, "waiting for a place");
+                self.queued = Some(request);
+                self.shared.queued.send_replace(Some(position));
+                self.place.is(Some(position));
                 Ok(())
             }
-            ToGameClient::Done { request } => {
-                self.answer(request, Ok(Answer::Done));
-                Ok(())
+            ToGameClient::Done { request } => self.answered(request, Answer::Done),
+            ToGameClient::Sessions(SessionList { request, sessions }) => {
+                self.answered(request, Answer::Sessions(sessions.into()))
             }
+            ToGameClient::Exported(part) => self.answered(part.request, Answer::Exported(part)),
+            ToGameClient::DataKeys { request, entries } => {
+                self.answered(request, Answer::DataKeys(entries.into()))
+            }
+            ToGameClient::Data { request, value } => self.answered(request, Answer::Data(value)),
+            ToGameClient::DataWritten { request, version } => {
+                self.answered(request, Answer::DataWritten(version))
+            }
+            ToGameClient::Progress { request, progress } => {
+                self.answered(request, Answer::Progress(progress))
+            }
+        }
+    }
+
+    /// A request was done.
+    fn answered(&mut self, request: RequestId, answer: Answer) -> Result<(), ConnectionLost> {
+        self.answer(request, Ok(answer));
+        Ok(())
+    }
+
+    /// Nobody waits for a place any more.
+    fn leave_queue(&mut self) {
+        if self.queued.take().is_some() {
+            self.shared.queued.send_replace(None);
+            self.place.is(None);
         }
     }
 
@@ -292,6 +325,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
     }
 
     fn answer(&mut self, request: RequestId, answer: Result<Answer, Refusal>) {
+        if self.queued == Some(request) {
+            self.leave_queue();
+        }
         // Who waits no more has no entry, or no receiver.
         if let Some(reply) = self.requests.remove(&request) {
             let _ = reply.send(answer);

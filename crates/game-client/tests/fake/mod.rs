@@ -45,6 +45,8 @@ pub struct Behaviour {
     pub deaf: bool,
     /// Knows no game server for that many attempts to join.
     pub not_ready: u32,
+    /// Every place is taken: who logs in stands here, until they are let in.
+    pub queue: Option<u32>,
 }
 
 pub struct FakeServer {
@@ -68,6 +70,8 @@ struct State {
     heard: Vec<FromGameClient>,
     flooded: u64,
     boot: u64,
+    /// Who waits for a place, and what they are told then.
+    held: Vec<(mpsc::UnboundedSender<ToGameClient>, ToGameClient)>,
 }
 
 struct Session {
@@ -171,6 +175,21 @@ impl FakeServer {
         }
     }
 
+    /// Lets in who waits for a place.
+    pub fn let_in(&self) {
+        let mut state = self.state();
+        state.behaviour.queue = None;
+        for (link, logged_in) in std::mem::take(&mut state.held) {
+            let _ = link.send(logged_in);
+        }
+    }
+
+    /// How many connections have said Hello.
+    pub fn hellos(&self) -> usize {
+        let state = self.state();
+        state.heard.iter().filter(|message| matches!(message, FromGameClient::Hello(_))).count()
+    }
+
     pub fn forget_heard(&self) {
         self.state().heard.clear();
     }
@@ -271,7 +290,13 @@ impl Visitor {
         if behaviour.silent || (behaviour.deaf && self.token.is_some()) {
             return;
         }
-        for answer in self.answer(&mut state, message) {
+        for mut answer in self.answer(&mut state, message) {
+            if let (ToGameClient::LoggedIn(logged_in), Some(position)) = (&answer, behaviour.queue)
+            {
+                let request = logged_in.request;
+                state.held.push((self.link.clone(), answer));
+                answer = ToGameClient::Queued { request, position };
+            }
             let _ = self.link.send(answer);
         }
     }
@@ -352,6 +377,21 @@ impl Visitor {
             FromGameClient::Pong { .. }
             | FromGameClient::Ack { .. }
             | FromGameClient::UnwatchServers => vec![],
+            FromGameClient::LogInAsGuest { request } => {
+                self.log_in(state, request, Text::lossy("~guest-abcdef"))
+            }
+            // What is durable is for tests with a real login server.
+            FromGameClient::Claim { request, .. }
+            | FromGameClient::ListSessions { request }
+            | FromGameClient::RevokeSessions { request, .. }
+            | FromGameClient::ChangePassword { request, .. }
+            | FromGameClient::DeleteAccount { request, .. }
+            | FromGameClient::Export { request, .. }
+            | FromGameClient::ListData { request, .. }
+            | FromGameClient::GetData { request, .. }
+            | FromGameClient::SetData { request, .. }
+            | FromGameClient::GetProgress { request, .. }
+            | FromGameClient::Report { request, .. } => refused(request, Refusal::Unavailable),
         }
     }
 

@@ -50,15 +50,17 @@ impl ConnectionHandler for GameClientHandler {
     }
     fn expose_incoming(message: &FromGameClient) -> Exposure {
         exposure!(message, FromGameClient {
-            whole: Hello LogOut WatchServers UnwatchServers Join Leave Ping Pong Ack;
-            redacted: Register LogIn Resume Chat;
+            whole: Hello LogOut WatchServers UnwatchServers Join Leave Ping Pong Ack LogInAsGuest
+                ListSessions RevokeSessions Export ListData GetData GetProgress;
+            redacted: Register LogIn Resume Chat Claim ChangePassword DeleteAccount SetData Report;
         })
     }
 
     fn expose_outgoing(message: &ToGameClient) -> Exposure {
         exposure!(message, ToGameClient {
-            whole: Welcome Goodbye Refused LoggedOut Servers Left Ping Pong Ack Queued Done;
-            redacted: LoggedIn Joined Said;
+            whole: Welcome Goodbye Refused LoggedOut Servers Left Ping Pong Ack Queued Done DataKeys
+                DataWritten Progress;
+            redacted: LoggedIn Joined Said Sessions Exported Data;
         })
     }
 }

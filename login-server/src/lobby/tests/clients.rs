@@ -12,6 +12,8 @@ fn every_message_has_an_answer_in_every_state() {
     let no = "refused NotLoggedIn";
     let already = "refused AlreadyLoggedIn";
     let busy = "refused Busy";
+    let task = [v, no, no, "ask Task", "ask Task"];
+    let (game, password) = (|| Text::lossy("game"), || Password(Text::lossy("password")));
     let hello = FromGameClient::Hello(Hello::from_us("test"));
     let table: Vec<(FromGameClient, [&str; 5])> = vec![
         // connected, greeted, logging in, logged in, joined
@@ -42,6 +44,36 @@ fn every_message_has_an_answer_in_every_state() {
         (FromGameClient::Pong { nonce: 1 }, [v, "", "", "", ""]),
         (FromGameClient::Ack { seen: 0 }, [v, "", "", "", ""]),
         (FromGameClient::Ack { seen: u64::MAX }, [v, "", "", v, v]),
+        (
+            FromGameClient::LogInAsGuest { request: REQUEST },
+            [v, "ask LogInAsGuest", busy, already, already],
+        ),
+        (
+            FromGameClient::Claim { request: REQUEST, name: game(), password: password() },
+            [v, no, no, "ask Task", "refused OnServer"],
+        ),
+        (FromGameClient::ListSessions { request: REQUEST }, task),
+        (FromGameClient::RevokeSessions { request: REQUEST, number: None }, task),
+        (
+            FromGameClient::ChangePassword { request: REQUEST, old: password(), new: password() },
+            task,
+        ),
+        (FromGameClient::DeleteAccount { request: REQUEST, password: None }, task),
+        (FromGameClient::Export { request: REQUEST, offset: 0 }, task),
+        (FromGameClient::ListData { request: REQUEST, game: game() }, task),
+        (FromGameClient::GetData { request: REQUEST, game: game(), key: game() }, task),
+        (
+            FromGameClient::SetData {
+                request: REQUEST,
+                game: game(),
+                key: game(),
+                value: None,
+                expect: protocol::Expect::Anything,
+            },
+            task,
+        ),
+        (FromGameClient::GetProgress { request: REQUEST, game: game() }, task),
+        (FromGameClient::Report { request: REQUEST, player: game(), text: Text::default() }, task),
     ];
     for (message, expected) in table {
         for (state, expected) in expected.into_iter().enumerate() {

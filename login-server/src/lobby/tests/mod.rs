@@ -2,6 +2,7 @@
 
 mod clients;
 mod conversations;
+mod guests;
 mod launcher_rules;
 mod launchers;
 mod moderation;
@@ -9,12 +10,13 @@ mod queue;
 mod rules;
 mod simulation;
 mod streams;
+mod tasks;
 mod tickets;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use ::tickets::SigningKeys;
-use accounts::{LauncherLimits, Permission};
+use accounts::{LauncherLimits, Permission, Permissions};
 use protocol::{
     Admission, BootId, Continuation, EnrollmentSecret, FromGameClient, FromLauncher, Hello,
     JoinSecret, LastSeen, List, Password, Reachable, RequestId, ServerChange, ServerEvent,
@@ -262,9 +264,13 @@ fn session(id: u64) -> Answer {
         token: SessionToken([id as u8; 32]),
         expires: UnixMillis(1),
         number: id,
-        permissions: [Permission::Chat, Permission::Join].into_iter().collect(),
+        permissions: player(),
         mute: None,
     })
+}
+
+fn player() -> Permissions {
+    [Permission::Chat, Permission::Join, Permission::Report].into_iter().collect()
 }
 
 fn log_in() -> FromGameClient {

@@ -25,6 +25,18 @@ const TABLE: &[(Kind, [&str; 5])] = &[
     (Kind::Ping, [V, "allowed", "allowed", "allowed", "allowed"]),
     (Kind::Pong, [V, "allowed", "allowed", "allowed", "allowed"]),
     (Kind::Ack, [V, "allowed", "allowed", "allowed", "allowed"]),
+    (Kind::LogInAsGuest, [V, "allowed", "Busy", "AlreadyLoggedIn", "AlreadyLoggedIn"]),
+    (Kind::Claim, [V, NO, NO, "allowed", "allowed"]),
+    (Kind::ListSessions, [V, NO, NO, "allowed", "allowed"]),
+    (Kind::RevokeSessions, [V, NO, NO, "allowed", "allowed"]),
+    (Kind::ChangePassword, [V, NO, NO, "allowed", "allowed"]),
+    (Kind::DeleteAccount, [V, NO, NO, "allowed", "allowed"]),
+    (Kind::Export, [V, NO, NO, "allowed", "allowed"]),
+    (Kind::ListData, [V, NO, NO, "allowed", "allowed"]),
+    (Kind::GetData, [V, NO, NO, "allowed", "allowed"]),
+    (Kind::SetData, [V, NO, NO, "allowed", "allowed"]),
+    (Kind::GetProgress, [V, NO, NO, "allowed", "allowed"]),
+    (Kind::Report, [V, NO, NO, "allowed", "NotAllowed"]),
 ];
 
 const V: &str = "violation";
@@ -33,7 +45,8 @@ const NO: &str = "NotLoggedIn";
 #[test]
 fn every_kind_has_a_rule_for_every_state_and_role() {
     let session = SessionId(1);
-    let player: Permissions = [Permission::Chat, Permission::Join].into_iter().collect();
+    let player = [Permission::Chat, Permission::Join, Permission::Report];
+    let player: Permissions = player.into_iter().collect();
     for kind in Kind::ALL {
         let row = TABLE.iter().find(|(row, _)| row == kind);
         let (_, expected) = row.unwrap_or_else(|| panic!("{kind:?} has no row: who may say it?"));
@@ -93,6 +106,10 @@ fn what_the_types_allow_the_rules_allow() {
     let longest = |length| "x".repeat(length);
     let (name, request) = (Text::lossy(&longest(64)), RequestId(u32::MAX));
     let password = Password(Text::lossy(&longest(128)));
+    let (old, new) = (password.clone(), password.clone());
+    let (game, key) = (name.clone(), name.clone());
+    let value = Some(protocol::Blob::try_from(vec![0; protocol::MAX_VALUE]).unwrap());
+    let expect = protocol::Expect::Version(protocol::DataVersion(u64::MAX));
     let token = SessionToken([255; 32]);
     let last = Some(LastSeen { boot: BootId(u64::MAX), count: u64::MAX });
     let hello =
@@ -100,7 +117,7 @@ fn what_the_types_allow_the_rules_allow() {
     for message in [
         FromGameClient::Hello(hello),
         FromGameClient::Register { request, name: name.clone(), password: password.clone() },
-        FromGameClient::LogIn { request, name, password },
+        FromGameClient::LogIn { request, name: name.clone(), password: password.clone() },
         FromGameClient::Resume { request, token, last },
         FromGameClient::LogOut { request },
         FromGameClient::WatchServers,
@@ -115,6 +132,18 @@ fn what_the_types_allow_the_rules_allow() {
         FromGameClient::Ping { nonce: u64::MAX },
         FromGameClient::Pong { nonce: u64::MAX },
         FromGameClient::Ack { seen: u64::MAX },
+        FromGameClient::LogInAsGuest { request },
+        FromGameClient::Claim { request, name: name.clone(), password: password.clone() },
+        FromGameClient::ListSessions { request },
+        FromGameClient::RevokeSessions { request, number: Some(protocol::SessionNumber(u64::MAX)) },
+        FromGameClient::ChangePassword { request, old, new },
+        FromGameClient::DeleteAccount { request, password: Some(password) },
+        FromGameClient::Export { request, offset: u64::MAX },
+        FromGameClient::ListData { request, game: game.clone() },
+        FromGameClient::GetData { request, game: game.clone(), key: key.clone() },
+        FromGameClient::SetData { request, game: game.clone(), key, value, expect },
+        FromGameClient::GetProgress { request, game },
+        FromGameClient::Report { request, player: name, text: Text::lossy(&longest(400)) },
     ] {
         let (length, rule) = (protocol::encoded_len(&message), rule(message.kind()));
         assert!(length <= rule.max_bytes, "{message:?} has {length} bytes");

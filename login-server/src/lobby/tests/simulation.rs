@@ -7,7 +7,7 @@ use protocol::{Channel, GamePlayerId, Goodbye, Refusal};
 
 use super::*;
 use crate::lobby::{
-    View,
+    Task, View,
     clients::ClientState,
     sessions::{Asker, Presence},
 };
@@ -28,6 +28,10 @@ fn nothing_that_happens_breaks_the_lobby() {
     // Where nothing happens nothing breaks.
     for what in [
         "client Joined",
+        "ask KeepGuest",
+        "ask LogInAsGuest",
+        "ask Task",
+        "client Done",
         "client Left",
         "client LoggedIn",
         "client LoggedOut",
@@ -60,6 +64,8 @@ struct World {
     /// Launchers that have listed their servers.
     listed: BTreeSet<LinkId>,
     requests: u32,
+    /// Guests that are kept.
+    accounts: BTreeMap<SessionId, u64>,
     seen: BTreeMap<String, u32>,
 }
 
@@ -75,6 +81,9 @@ impl World {
     fn new(seed: u64) -> Self {
         let limits = Limits {
             registrations_per_hour: 1000,
+            guests_per_hour: 10_000,
+            reports_per_hour: 1000,
+            failed_logins_per_hour: 1000,
             client_messages: crate::lobby::Rate { burst: 200, per_second: 10 },
             ..Default::default()
         };
@@ -88,6 +97,7 @@ impl World {
             tickets: Vec::new(),
             listed: BTreeSet::new(),
             requests: 0,
+            accounts: BTreeMap::new(),
             seen: BTreeMap::new(),
         }
     }
@@ -207,7 +217,28 @@ impl World {
         self.requests += 1;
         let request = RequestId(self.requests);
         let (name, password) = (Text::lossy("name"), Password(Text::lossy("password")));
-        match self.rng.u32(..24) {
+        match self.rng.u32(..34) {
+            24 | 25 => FromGameClient::LogInAsGuest { request },
+            26 => FromGameClient::Claim { request, name, password },
+            27 => {
+                let number = self.rng.bool().then(|| protocol::SessionNumber(self.rng.u64(..14)));
+                FromGameClient::RevokeSessions { request, number }
+            }
+            28 => FromGameClient::ChangePassword { request, old: password.clone(), new: password },
+            29 if self.rng.u32(..4) == 0 => {
+                FromGameClient::DeleteAccount { request, password: None }
+            }
+            30 => FromGameClient::GetData { request, game: name.clone(), key: name },
+            31 => {
+                let (game, key, value) = (name.clone(), name, None);
+                let expect = protocol::Expect::Anything;
+                FromGameClient::SetData { request, game, key, value, expect }
+            }
+            32 => {
+                let guests: Vec<_> = self.guests().collect();
+                let player = self.rng.choice(guests).unwrap_or(name);
+                FromGameClient::Report { request, player, text: Text::lossy("text") }
+            }
             0 => FromGameClient::Register { request, name, password },
             1..4 => FromGameClient::LogIn { request, name, password },
             4..7 => FromGameClient::Resume { request, token: SessionToken([1; 32]), last: None },
@@ -225,6 +256,37 @@ impl World {
             22 if self.rng.u32(..20) == 0 => FromGameClient::Hello(Hello::from_us("again")),
             _ => FromGameClient::Pong { nonce: 1 },
         }
+    }
+
+    /// The names of all guests who are not kept.
+    fn guests(&self) -> impl Iterator<Item = Text<64>> {
+        let sessions = self.bench.lobby.sessions.iter();
+        sessions.filter(|(id, _)| !id.is_kept()).map(|(_, session)| session.name.clone())
+    }
+
+    /// What the store says to a guest: names and tokens are as different as guests are.
+    fn guest(&self, id: SessionId) -> Answer {
+        let mut token = [0xff; 32];
+        token[..8].copy_from_slice(&id.0.to_le_bytes());
+        Answer::Session(KnownSession {
+            session: id,
+            name: Text::lossy(&format!("~{}", id.0)),
+            token: SessionToken(token),
+            expires: UnixMillis(1),
+            number: 0,
+            permissions: player(),
+            mute: None,
+        })
+    }
+
+    /// The store keeps a guest: as always the same account.
+    fn kept(&mut self, id: SessionId) -> Answer {
+        if id.is_kept() {
+            return Answer::Kept { account: id, number: id.0 };
+        }
+        let next = 100 + self.accounts.len() as u64;
+        let account = *self.accounts.entry(id).or_insert(next);
+        Answer::Kept { account: SessionId(account), number: account }
     }
 
     fn launcher_message(&mut self, link: LinkId) -> FromLauncher {
@@ -331,6 +393,21 @@ impl World {
                 session(self.rng.u64(..14))
             }
             (_, Query::LogOut { .. }) => Answer::LoggedOut,
+            (_, Query::LogInAsGuest { session, .. }) => self.guest(session),
+            (_, Query::ResumeGuest { guest, .. }) => self.guest(guest.session),
+            (_, Query::KeepGuest { guest, .. }) => self.kept(guest.session),
+            (_, Query::Task { task: Task::Claim { name, .. }, owner, .. }) => {
+                match self.kept(owner.account) {
+                    Answer::Kept { account, number } => {
+                        Answer::Claimed { account, number, name, permissions: player() }
+                    }
+                    other => other,
+                }
+            }
+            (_, Query::Task { request, task: Task::Delete { .. }, .. }) => {
+                Answer::Done(ToGameClient::LoggedOut { request })
+            }
+            (_, Query::Task { request, .. }) => Answer::Done(ToGameClient::Done { request }),
             (_, Query::FindLauncher { key } | Query::Enroll { key, .. }) => {
                 // Now and then one has got a new key.
                 let new = self.rng.u32(..10) == 0;
@@ -392,6 +469,7 @@ impl World {
         let lobby = &self.bench.lobby;
         assert!(lobby.clients.is_empty() && lobby.launchers.is_empty());
         assert!(lobby.sessions.is_empty() && lobby.joined.is_empty());
+        assert_eq!(lobby.guests.len(), 0);
         assert_eq!((lobby.waiting.len(), lobby.servers.iter().count()), (0, 0));
         assert_eq!(lobby.tickets_held(), 0);
     }
@@ -410,6 +488,8 @@ impl World {
                 );
             }
         }
+        let guests = lobby.sessions.keys().filter(|id| !id.is_kept()).count();
+        assert_eq!(lobby.guests.len(), guests, "{when}");
         for (server, sessions) in &lobby.joined {
             assert!(!sessions.is_empty(), "{when}");
             assert!(sessions.iter().all(|id| lobby.sessions[id].joined == Some(*server)), "{when}");

@@ -48,6 +48,7 @@ fn connections_may_be_cut_a_million_times_and_nobody_misses_anything() {
             ("replayed", 10_000),
             ("said", 100_000),
             ("said again", 1_000),
+            ("task", 3_000),
         ];
         for (what, times) in enough {
             assert!(seen.get(what).is_some_and(|n| *n >= times), "{what}: {seen:#?}");
@@ -64,6 +65,8 @@ struct World {
     players: Vec<Player>,
     asked: VecDeque<(Ticket, Query)>,
     admits: VecDeque<RequestId>,
+    /// What the store was asked to do: each once.
+    tasks: BTreeSet<(SessionId, u32)>,
     /// Texts are told apart.
     lines: u32,
     /// Which servers are listed.
@@ -145,6 +148,7 @@ impl World {
             players: players.collect(),
             asked: VecDeque::new(),
             admits: VecDeque::new(),
+            tasks: BTreeSet::new(),
             lines: 0,
             listed: (0..SERVERS).collect(),
             seen: BTreeMap::new(),
@@ -220,7 +224,12 @@ impl World {
             return;
         }
         let Some(conversation) = &mut player.conversation else { return };
-        let message = match self.rng.u32(..12) {
+        let message = match self.rng.u32(..14) {
+            12.. => {
+                let (game, key, value) = (Text::lossy("game"), text_of(&text), None);
+                let expect = protocol::Expect::Anything;
+                FromGameClient::SetData { request, game, key, value, expect }
+            }
             0 => FromGameClient::Join { request, server },
             1 => FromGameClient::Leave { request },
             2 if conversation.watching => FromGameClient::UnwatchServers,
@@ -324,6 +333,12 @@ impl World {
         let Some((ticket, query)) = self.asked.pop_front() else { return };
         let answer = match query {
             Query::Resume { token, .. } => session(token.0[0].into()),
+            Query::Task { request, owner, .. } => {
+                let first = self.tasks.insert((owner.account, request.0));
+                assert!(first, "{}: {request:?} is to be done twice", self.when());
+                self.saw("task");
+                Answer::Done(ToGameClient::Done { request })
+            }
             other => panic!("nobody asks for {other:?}"),
         };
         self.apply(Event::Answered { ticket, answer });
@@ -442,6 +457,10 @@ impl World {
             player.check(&self.bench.lobby, &when);
         }
     }
+}
+
+fn text_of(text: &Text<400>) -> Text<64> {
+    Text::lossy(text)
 }
 
 impl Player {

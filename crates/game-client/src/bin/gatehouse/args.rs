@@ -46,8 +46,55 @@ pub(crate) enum Command {
     Register(Credentials),
     /// Log in to an account
     Login(Credentials),
+    /// Play without an account
+    ///
+    /// The session is gone a minute after the last connection, unless something was earned in it.
+    Guest,
+    /// Take a name and a password, as a guest, and keep everything earned
+    Claim(Credentials),
     /// End the session
     Logout,
+    /// Show where you are logged in, or end that elsewhere
+    Sessions {
+        #[command(subcommand)]
+        action: Option<Sessions>,
+    },
+    /// Change the password; everybody else who is logged in to the account is out
+    Password {
+        /// Read the old password from the first line of standard input, the new from the second
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Take a copy of everything that is kept about you, as JSON
+    Export {
+        /// Where to; it must not exist yet [default: standard output]
+        file: Option<PathBuf>,
+    },
+    /// Have the account forgotten, with everything in it, for good
+    ///
+    /// Take a copy before, with `gatehouse export`.
+    DeleteAccount {
+        /// Read the password from the first line of standard input, instead of asking for it
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// See and change what games keep for you
+    Data {
+        #[command(subcommand)]
+        action: Data,
+    },
+    /// Show what you have achieved in a game
+    Progress {
+        /// The game: openttd, teeworlds
+        game: String,
+    },
+    /// Ask moderators to look at what a player does
+    Report {
+        /// The player's account
+        player: String,
+        /// What happened
+        text: String,
+    },
     /// Show the game servers
     Servers {
         /// Go on, and show every change
@@ -103,6 +150,60 @@ pub(crate) enum Command {
     Completion {
         /// Which
         shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sessions {
+    /// End sessions
+    Revoke {
+        /// Which one, by its number
+        #[arg(required_unless_present = "others", conflicts_with = "others")]
+        number: Option<u64>,
+        /// All but this one
+        #[arg(long)]
+        others: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Data {
+    /// Show which values a game keeps
+    List {
+        /// Which game
+        game: String,
+    },
+    /// Show a value
+    Get {
+        /// Which game
+        game: String,
+        /// Which value
+        key: String,
+    },
+    /// Write a value
+    Set {
+        /// Which game
+        game: String,
+        /// Which value
+        key: String,
+        /// What
+        value: String,
+        /// Only if the value of this version is there
+        #[arg(long, value_name = "VERSION", conflicts_with = "if_new")]
+        if_version: Option<u64>,
+        /// Only if there is none
+        #[arg(long)]
+        if_new: bool,
+    },
+    /// Remove a value
+    Remove {
+        /// Which game
+        game: String,
+        /// Which value
+        key: String,
+        /// Only if the value of this version is there
+        #[arg(long, value_name = "VERSION")]
+        if_version: Option<u64>,
     },
 }
 

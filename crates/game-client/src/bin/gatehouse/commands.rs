@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod account;
+mod belongings;
 mod chat;
 mod join;
 mod servers;
@@ -12,7 +13,7 @@ use clap::CommandFactory;
 use crate::{
     args::{Args, Command, Global},
     failure::Failure,
-    link::{Link, Request},
+    link::{Link, Reply, Request},
     output::{Event, Output},
     place::Place,
 };
@@ -48,6 +49,19 @@ async fn at(place: &mut Place, command: Command, output: Output) -> Result<(), F
         Command::Register(credentials) => account::register(place, credentials, output).await,
         Command::Login(credentials) => account::log_in(place, credentials, output).await,
         Command::Logout => account::log_out(place, output).await,
+        Command::Guest => account::log_in_as_guest(place, output).await,
+        Command::Claim(credentials) => account::claim(place, credentials, output).await,
+        Command::Sessions { action } => belongings::sessions(place, action, output).await,
+        Command::Password { password_stdin } => {
+            account::change_password(place, password_stdin, output).await
+        }
+        Command::Export { file } => belongings::export(place, file, output).await,
+        Command::DeleteAccount { password_stdin } => {
+            account::delete(place, password_stdin, output).await
+        }
+        Command::Data { action } => belongings::data(place, action, output).await,
+        Command::Progress { game } => belongings::progress(place, &game, output).await,
+        Command::Report { player, text } => belongings::report(place, &player, &text, output).await,
         Command::Servers { watch: false } => servers::show(place, output).await,
         Command::Servers { watch: true } => servers::watch(place, output).await,
         Command::Leave => leave(place, output).await,
@@ -67,8 +81,9 @@ async fn ping(place: &mut Place, output: Output) -> Result<(), Failure> {
         return output.event(&Event::Ping { rtt_ms: rtt.as_secs_f64() * 1000.0, over: "udp" });
     }
     let mut link = Link::short(place).await?;
-    let rtt_ms = link.request(Request::Ping).await?.unwrap_or_default();
+    let reply = link.request(Request::Ping).await?;
     link.close().await;
+    let Reply::Rtt(rtt_ms) = reply else { return Err(reply.unexpected()) };
     output.event(&Event::Ping { rtt_ms, over: "session" })
 }
 

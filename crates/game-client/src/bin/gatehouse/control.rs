@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     failure::Failure,
-    link::{Notice, Request},
+    link::{Notice, Reply, Request},
     place::Place,
 };
 
@@ -25,7 +25,7 @@ pub(crate) use self::server::{ControlServer, Hub, Order};
 #[derive(Debug, Serialize, Deserialize)]
 enum FromJoin {
     Notice(Notice),
-    Answer(Result<Option<f64>, Failure>),
+    Answer(Result<Reply, Failure>),
 }
 
 /// The other command's end.
@@ -55,8 +55,8 @@ impl ControlClient {
         }
     }
 
-    /// Does `request`. How long it took, in case it was a ping.
-    pub(crate) async fn request(&mut self, request: Request) -> Result<Option<f64>, Failure> {
+    /// Does `request`.
+    pub(crate) async fn request(&mut self, request: Request) -> Result<Reply, Failure> {
         let answer = timeout(ANSWER_TIMEOUT, async {
             self.lines.write(&request).await?;
             loop {

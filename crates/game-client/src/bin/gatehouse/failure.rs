@@ -77,6 +77,16 @@ impl From<Refusal> for Failure {
             Refusal::Unavailable => ("unavailable", None),
             Refusal::Muted { .. } => ("muted", None),
             Refusal::NotAllowed => ("not_allowed", None),
+            Refusal::UnknownSession => ("unknown_session", Some("see `gatehouse sessions`")),
+            Refusal::NotForGuests => {
+                ("not_for_guests", Some("take a name with `gatehouse claim NAME`"))
+            }
+            Refusal::NotAGuest => ("not_a_guest", None),
+            Refusal::OnServer => ("on_server", Some("leave it with `gatehouse leave`")),
+            Refusal::UnknownPlayer => ("unknown_player", None),
+            Refusal::InvalidKey { .. } => ("invalid_key", None),
+            Refusal::Changed { .. } => ("changed", None),
+            Refusal::TooMany => ("too_many", None),
         };
         let failure =
             Self { kind: Kind::Refused, reason: reason.into(), message: refusal.to_string() };

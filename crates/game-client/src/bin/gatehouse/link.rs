@@ -1,7 +1,10 @@
 //! The way to the login server: a connection of our own, or through a running `join`.
 
 use game_client::{Client, Event, Events, ServerList, Session, SessionEvent};
-use protocol::{Channel, JoinTicket, Said, ServerEvents, Text};
+use protocol::{
+    Blob, Channel, DataEntry, DataValue, DataVersion, Expect, ExportPart, JoinTicket, MAX_VALUE,
+    Password, Progress, Said, ServerEvents, SessionInfo, SessionNumber, Text,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -36,6 +39,88 @@ pub(crate) enum Request {
     LogOut,
     /// The list of servers, before the answer, and from then on what changes in it.
     WatchServers,
+    Sessions,
+    RevokeSessions {
+        number: Option<SessionNumber>,
+    },
+    ChangePassword {
+        old: Password,
+        new: Password,
+    },
+    Export {
+        offset: u64,
+    },
+    DataKeys {
+        game: Text<64>,
+    },
+    Data {
+        game: Text<64>,
+        key: Text<64>,
+    },
+    SetData {
+        game: Text<64>,
+        key: Text<64>,
+        value: Option<Blob<MAX_VALUE>>,
+        expect: Expect,
+    },
+    Progress {
+        game: Text<64>,
+    },
+    Report {
+        player: Text<64>,
+        text: Text<400>,
+    },
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Reply {
+    Done,
+    /// How long the ping took, in milliseconds.
+    Rtt(f64),
+    Sessions(Vec<SessionInfo>),
+    Exported(ExportPart),
+    DataKeys(Vec<DataEntry>),
+    Data(Option<DataValue>),
+    DataWritten(Option<DataVersion>),
+    Progress(Progress),
+}
+
+impl Reply {
+    /// It is none to what was asked.
+    pub(crate) fn unexpected(&self) -> Failure {
+        Failure::failed("failed", "a request was answered as another one")
+    }
+}
+
+/// Does a request on a [`Client`] or a [`Session`], which can do the same.
+macro_rules! perform {
+    ($on:expr, $request:expr) => {
+        match $request {
+            Request::Chat { channel, text } => $on.chat(channel, text).await.map(|()| Reply::Done),
+            Request::Ping => $on.ping().await.map(|rtt| Reply::Rtt(rtt.as_secs_f64() * 1000.0)),
+            Request::Leave => $on.leave().await.map(|()| Reply::Done),
+            Request::LogOut => $on.log_out().await.map(|()| Reply::Done),
+            Request::WatchServers => $on.watch_servers().await.map(|()| Reply::Done),
+            Request::Sessions => $on.sessions().await.map(Reply::Sessions),
+            Request::RevokeSessions { number } => {
+                $on.revoke_sessions(number).await.map(|()| Reply::Done)
+            }
+            Request::ChangePassword { old, new } => {
+                $on.change_password(old, new).await.map(|()| Reply::Done)
+            }
+            Request::Export { offset } => $on.export_part(offset).await.map(Reply::Exported),
+            Request::DataKeys { game } => $on.data_keys(game).await.map(Reply::DataKeys),
+            Request::Data { game, key } => $on.data(game, key).await.map(Reply::Data),
+            Request::SetData { game, key, value, expect } => {
+                $on.set_data(game, key, value, expect).await.map(Reply::DataWritten)
+            }
+            Request::Progress { game } => $on.progress(game).await.map(Reply::Progress),
+            Request::Report { player, text } => {
+                $on.report(player, text).await.map(|()| Reply::Done)
+            }
+        }
+    };
 }
 
 /// What the login server, or the running `join`, says unasked.
@@ -71,22 +156,13 @@ impl Link {
         Ok(Self::Long(session, Listening::new(events)))
     }
 
-    /// Does `request`. How long it took, in case it was a ping.
-    pub(crate) async fn request(&mut self, request: Request) -> Result<Option<f64>, Failure> {
+    /// Does `request`.
+    pub(crate) async fn request(&mut self, request: Request) -> Result<Reply, Failure> {
         match self {
-            Self::Short(client, _) => match request {
-                Request::Chat { channel, text } => client.chat(channel, text).await?,
-                Request::Ping => return Ok(Some(client.ping().await?.as_secs_f64() * 1000.0)),
-                Request::Leave => client.leave().await?,
-                Request::LogOut => client.log_out().await?,
-                Request::WatchServers => client.watch_servers().await?,
-            },
-            Self::Long(session, events) => {
-                return events.during(on_session(session, request)).await;
-            }
-            Self::Through(control) => return control.request(request).await,
+            Self::Short(client, _) => Ok(perform!(client, request)?),
+            Self::Long(session, events) => events.during(on_session(session, request)).await,
+            Self::Through(control) => control.request(request).await,
         }
-        Ok(None)
     }
 
     /// Waits for what is said unasked. Cancel-safe.
@@ -142,18 +218,8 @@ impl Link {
 }
 
 /// Does `request` on a session.
-pub(crate) async fn on_session(
-    session: &Session,
-    request: Request,
-) -> Result<Option<f64>, Failure> {
-    match request {
-        Request::Chat { channel, text } => session.chat(channel, text).await?,
-        Request::Ping => return Ok(Some(session.ping().await?.as_secs_f64() * 1000.0)),
-        Request::Leave => session.leave().await?,
-        Request::LogOut => session.log_out().await?,
-        Request::WatchServers => session.watch_servers().await?,
-    }
-    Ok(None)
+pub(crate) async fn on_session(session: &Session, request: Request) -> Result<Reply, Failure> {
+    Ok(perform!(session, request)?)
 }
 
 impl Notice {

@@ -3,10 +3,13 @@
 use std::{
     fmt,
     io::{self, IsTerminal, Write},
+    time::{Duration, SystemTime},
 };
 
 use game_client::Server;
-use protocol::{Channel, JoinTicket, Said, ServerId, ServerState, Speaker};
+use protocol::{
+    Channel, JoinTicket, MAX_VALUE, Said, ServerId, ServerState, SessionInfo, Speaker, Text,
+};
 use serde::Serialize;
 
 use crate::failure::{Failure, Kind};
@@ -23,20 +26,107 @@ pub(crate) struct Output {
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Event {
-    Registered { name: String },
-    LoggedIn { name: String },
+    Registered {
+        name: String,
+    },
+    LoggedIn {
+        name: String,
+    },
     LoggedOut,
     Server(ServerLine),
-    ServerRemoved { server: ServerId },
-    Joined { server: ServerId, address: String, port: u16, secret: String, ticket: String },
+    ServerRemoved {
+        server: ServerId,
+    },
+    Joined {
+        server: ServerId,
+        address: String,
+        port: u16,
+        secret: String,
+        ticket: String,
+    },
     Left,
-    Chat { channel: &'static str, from: String, in_game: bool, text: String },
-    Ping { rtt_ms: f64, over: &'static str },
-    Refused { reason: String, message: String },
-    Failed { reason: String, message: String },
-    ConnectionLost { reason: String },
+    Chat {
+        channel: &'static str,
+        from: String,
+        in_game: bool,
+        text: String,
+    },
+    Ping {
+        rtt_ms: f64,
+        over: &'static str,
+    },
+    Refused {
+        reason: String,
+        message: String,
+    },
+    Failed {
+        reason: String,
+        message: String,
+    },
+    ConnectionLost {
+        reason: String,
+    },
     Reconnected,
-    CommandEnded { code: Option<i32>, signal: Option<i32> },
+    CommandEnded {
+        code: Option<i32>,
+        signal: Option<i32>,
+    },
+    /// Waits for a place; 1 is the next.
+    Queued {
+        position: u32,
+    },
+    Claimed {
+        name: String,
+    },
+    Session(SessionLine),
+    SessionsRevoked,
+    PasswordChanged,
+    Exported {
+        file: Option<String>,
+        data: Option<serde_json::Value>,
+    },
+    AccountDeleted {
+        name: String,
+    },
+    DataKey {
+        key: String,
+        version: u64,
+        bytes: u32,
+        updated_ms: u64,
+    },
+    /// `text` where it is UTF-8.
+    Data {
+        key: String,
+        version: Option<u64>,
+        text: Option<String>,
+        base64url: Option<String>,
+    },
+    DataWritten {
+        key: String,
+        version: Option<u64>,
+    },
+    Progress {
+        game: String,
+        played_ms: u64,
+        matches: u64,
+        wins: u64,
+        xp: u64,
+    },
+    Reported {
+        player: String,
+    },
+}
+
+/// A session of the account as scripts see it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct SessionLine {
+    number: u64,
+    this: bool,
+    opened_ms: u64,
+    seen_ms: u64,
+    expires_ms: u64,
+    network: String,
+    program: String,
 }
 
 /// A game server as scripts see it.
@@ -67,6 +157,16 @@ impl Output {
             return self.line(line);
         }
         self.line(event)
+    }
+
+    /// Says where a login stands that waits for a place: what was asked for is printed later.
+    pub(crate) fn queued(self, position: u32) {
+        let event = Event::Queued { position };
+        // Who does not listen need not know.
+        let _ = match self.json {
+            true => self.event(&event).is_ok(),
+            false => writeln!(io::stderr(), "{event}").is_ok(),
+        };
     }
 
     /// Prints something only people want to know.
@@ -131,6 +231,42 @@ impl fmt::Display for Event {
                 write!(f, "the command was ended by signal {signal}")
             }
             Self::CommandEnded { .. } => f.write_str("the command ended"),
+            Self::Queued { position: 1 } => {
+                f.write_str("-- every place is taken; the next one is yours")
+            }
+            Self::Queued { position } => {
+                write!(f, "-- every place is taken; {} wait before you", position - 1)
+            }
+            Self::Claimed { name } => write!(f, "You are {name} now."),
+            Self::Session(line) => write!(f, "{line}"),
+            Self::SessionsRevoked => f.write_str("Ended."),
+            Self::PasswordChanged => {
+                f.write_str("Changed. Whoever else was logged in to the account is out.")
+            }
+            Self::Exported { file: Some(file), .. } => write!(f, "Written to {file}."),
+            Self::Exported { data, .. } => match data {
+                Some(data) => write!(f, "{data:#}"),
+                None => Ok(()),
+            },
+            Self::AccountDeleted { name } => write!(f, "{name} is forgotten."),
+            Self::DataKey { key, version, bytes, .. } => {
+                write!(f, "{key}: version {version}, {bytes} bytes")
+            }
+            Self::Data { version: None, .. } => f.write_str("There is no such value."),
+            Self::Data { text, base64url, .. } => {
+                // Who has written it may want to write on this terminal, too.
+                let shown = text.as_ref().filter(|text| Text::<MAX_VALUE>::parse(*text).is_ok());
+                f.write_str(shown.or(base64url.as_ref()).map_or("", String::as_str))
+            }
+            Self::DataWritten { version: Some(version), .. } => {
+                write!(f, "Written: version {version}.")
+            }
+            Self::DataWritten { version: None, .. } => f.write_str("Removed."),
+            Self::Progress { game, played_ms, matches, wins, xp } => {
+                let (hours, minutes) = (played_ms / 3_600_000, played_ms / 60_000 % 60);
+                write!(f, "{game}: {hours} h {minutes} min, {matches} matches, {wins} won, {xp} XP")
+            }
+            Self::Reported { player } => write!(f, "Reported {player}."),
         }
     }
 }
@@ -154,6 +290,43 @@ impl ServerLine {
             players: server.players.values().map(ToString::to_string).collect(),
             max_players: server.max_players,
             details: details.map(|(key, value)| (key.to_string(), value.as_str().into())).collect(),
+        }
+    }
+}
+
+impl fmt::Display for SessionLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, this, seen_ms, network, program, .. } = self;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let seen = Duration::from_millis(*seen_ms);
+        let ago = now.saturating_sub(seen).as_secs();
+        write!(f, "{number}: ")?;
+        match ago {
+            0..120 => f.write_str("seen just now")?,
+            120..7200 => write!(f, "seen {} minutes ago", ago / 60)?,
+            7200..172_800 => write!(f, "seen {} hours ago", ago / 3600)?,
+            _ => write!(f, "seen {} days ago", ago / 86_400)?,
+        }
+        if !network.is_empty() {
+            write!(f, " from {network}")?;
+        }
+        if !program.is_empty() {
+            write!(f, " with {program}")?;
+        }
+        f.write_str(if *this { " (this one)" } else { "" })
+    }
+}
+
+impl From<SessionInfo> for SessionLine {
+    fn from(session: SessionInfo) -> Self {
+        Self {
+            number: session.number.0,
+            this: session.this,
+            opened_ms: session.opened.0,
+            seen_ms: session.seen.0,
+            expires_ms: session.expires.0,
+            network: session.network.to_string(),
+            program: session.program.to_string(),
         }
     }
 }

@@ -7,11 +7,12 @@ use std::{
 };
 
 use connection_handler::transport::keys::{KeyFingerprint, Trust};
-use game_client::{ClientConfig, ConnectError, QuicBlocked};
+use game_client::{ClientConfig, ConnectError, QueuePosition, QuicBlocked};
 
 use crate::{
     args::Global,
     failure::Failure,
+    output::Output,
     profile::{Profile, Remembered, StoredSession},
     prompt,
 };
@@ -27,6 +28,9 @@ pub(crate) struct Place {
     pub(crate) remembered: Option<Remembered>,
     /// What is known of the way there, and what is learnt.
     quic_blocked: QuicBlocked,
+    queue_position: QueuePosition,
+    /// Somebody tells the person where a login stands.
+    tells_position: bool,
     json: bool,
 }
 
@@ -46,7 +50,16 @@ impl Place {
             None => remembered.as_ref().map(|remembered| remembered.trust.clone()),
         };
         let quic_blocked = QuicBlocked::known_until(profile.quic_blocked(&server));
-        Ok(Self { profile, server, trust, remembered, quic_blocked, json: global.json })
+        Ok(Self {
+            profile,
+            server,
+            trust,
+            remembered,
+            quic_blocked,
+            queue_position: QueuePosition::default(),
+            tells_position: false,
+            json: global.json,
+        })
     }
 
     /// How to connect, with what a person says about the server's key if nothing is known.
@@ -57,8 +70,13 @@ impl Place {
         };
         let parsed = parse_trust(&trust)?;
         self.trust = Some(trust);
+        if !std::mem::replace(&mut self.tells_position, true) {
+            tokio::spawn(tell_position(self.queue_position.clone(), Output::new(self.json)));
+        }
         let quic_blocked = self.quic_blocked.clone();
-        Ok(ClientConfig { quic_blocked, ..ClientConfig::new(&self.server, parsed) })
+        let queue_position = self.queue_position.clone();
+        let config = ClientConfig::new(&self.server, parsed);
+        Ok(ClientConfig { quic_blocked, queue_position, ..config })
     }
 
     /// Whether what was said of the server's key, if anything, can be meant.
@@ -119,6 +137,15 @@ impl Place {
             true => Ok(key.to_string()),
             false => Err(Failure::failed("not_trusted", "not trusted; nothing was sent")),
         }
+    }
+}
+
+/// Says where a login stands, as often as that changes.
+async fn tell_position(position: QueuePosition, output: Output) {
+    let mut changes = position.subscribe();
+    while changes.changed().await.is_ok() {
+        let position = *changes.borrow_and_update();
+        position.into_iter().for_each(|position| output.queued(position));
     }
 }
 

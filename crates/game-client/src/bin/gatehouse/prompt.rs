@@ -14,11 +14,15 @@ use crate::failure::Failure;
 
 /// The password of an account: from the first line of standard input, or asked for, twice if it is
 /// a new one.
-pub(crate) async fn password(from_stdin: bool, new: bool) -> Result<Password, Failure> {
+pub(crate) async fn password(
+    from_stdin: bool,
+    question: &str,
+    new: bool,
+) -> Result<Password, Failure> {
     let text = if from_stdin {
         blocking(|| read_line(&mut io::stdin().lock())).await?
     } else {
-        let text = ask_secretly("Password: ").await?;
+        let text = ask_secretly(question).await?;
         if new && ask_secretly("The same again: ").await? != text {
             return Err(Failure::failed("password", "the two passwords differ"));
         }
@@ -135,6 +139,9 @@ async fn blocking<T: Send + 'static>(
         Err(error) => Err(Failure::failed("input", error)),
     }
 }
+
+/// The question for a password that is known.
+pub(crate) const PASSWORD: &str = "Password: ";
 
 /// Lines that wait to be said; when there are more, whoever types them waits.
 const MAX_LINES: usize = 16;

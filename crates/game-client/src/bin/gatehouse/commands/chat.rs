@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::{
     failure::{Failure, Kind},
-    link::{Link, Notice, Request},
+    link::{Link, Notice, Reply, Request},
     output::Output,
     place::Place,
     prompt,
@@ -69,7 +69,7 @@ pub(super) async fn talk(
 }
 
 /// A line that was refused is no reason to stop talking.
-fn said(answer: Result<Option<f64>, Failure>, output: Output) -> Result<(), Failure> {
+fn said(answer: Result<Reply, Failure>, output: Output) -> Result<(), Failure> {
     match answer {
         Err(failure) if failure.kind == Kind::Refused || failure.reason == "timeout" => {
             output.failure(&failure);

@@ -19,7 +19,7 @@ use tokio::{
 use super::{FromJoin, JsonLines};
 use crate::{
     failure::Failure,
-    link::{Notice, Request, on_session},
+    link::{Notice, Reply, Request, on_session},
     profile::JoinLock,
 };
 
@@ -134,17 +134,27 @@ async fn snapshot(lines: &mut JsonLines, hub: &Hub) -> io::Result<()> {
     Ok(())
 }
 
-async fn answer(hub: &Hub, request: Request) -> Result<Option<f64>, Failure> {
+async fn answer(hub: &Hub, request: Request) -> Result<Reply, Failure> {
     let (done, finished) = oneshot::channel();
     let order = match request {
         Request::Leave => Order::Leave { done },
         Request::LogOut => Order::LogOut { done },
-        Request::WatchServers => return Ok(None),
-        Request::Chat { .. } | Request::Ping => return on_session(&hub.session, request).await,
+        Request::WatchServers => return Ok(Reply::Done),
+        Request::Chat { .. }
+        | Request::Ping
+        | Request::Sessions
+        | Request::RevokeSessions { .. }
+        | Request::ChangePassword { .. }
+        | Request::Export { .. }
+        | Request::DataKeys { .. }
+        | Request::Data { .. }
+        | Request::SetData { .. }
+        | Request::Progress { .. }
+        | Request::Report { .. } => return on_session(&hub.session, request).await,
     };
     let ended = || Failure::failed("join_ended", "the running join has ended");
     hub.orders.send(order).await.map_err(|_| ended())?;
-    finished.await.map_err(|_| ended())?.map(|()| None)
+    finished.await.map_err(|_| ended())?.map(|()| Reply::Done)
 }
 
 /// Commands served at the same time; further ones wait.
