@@ -26,11 +26,15 @@ async fn five_hundred_players_who_come_back_at_once_are_in_within_a_minute() {
     everybody_comes_back(500, 300 * 1024).await;
 }
 
-/// Needs 10,000 open files in each of two processes.
-#[actix::test]
-#[ignore = "soak"]
-async fn ten_thousand_players_who_come_back_at_once_are_in_within_a_minute() {
-    everybody_comes_back(10_000, 1024 * 1024).await;
+mod soak {
+    use super::*;
+
+    /// Needs 10,000 open files in each of two processes.
+    #[actix::test]
+    #[ignore = "soak"]
+    async fn ten_thousand_players_who_come_back_at_once_are_in_within_a_minute() {
+        everybody_comes_back(10_000, 1024 * 1024).await;
+    }
 }
 
 async fn everybody_comes_back(players: usize, memory_kib: u64) {

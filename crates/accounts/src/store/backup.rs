@@ -240,6 +240,7 @@ impl Store {
         migrations::open_audit(&mut tx).await?;
         tx.empty(&TABLES.map(|table| table.name)).await?;
         self.restore_lines(&mut tx, path).await?;
+        migrations::catch_up(&mut tx, summary.version).await?;
         migrations::fill(&mut tx).await?;
         migrations::close_audit(&mut tx).await?;
         tx.audit(&Audited::of(AuditAction::BackupRestored, by), now).await?;

@@ -175,6 +175,37 @@ in_every_database! {
         assert_eq!(names(&store).await, ["Rosa", "Karl", "Newcomer"]);
     }
 
+    async fn a_backup_of_an_older_version_is_brought_up_while_it_is_restored(database: &Database) {
+        let store = database.open().await;
+        let rosa = fill(&store).await;
+        let copy = database.directory.path().join("backup");
+        store.backup(&copy, &secrets(), &BY, NOW).await.unwrap();
+        for (version, older) in [(3, &OF_VERSION_3[..]), (5, &OF_VERSION_5[..])] {
+            fs::write(&copy, as_written_by(version, older, &fs::read_to_string(&copy).unwrap())).unwrap();
+            let (summary, files) = Store::check_backup(&copy).await.unwrap();
+            assert_eq!((summary.version, files.len()), (version, 1));
+            store.restore(&copy, &BY, LATER).await.unwrap();
+
+            assert_eq!(names(&store).await, ["Rosa", "Karl"]);
+            let account = store.account_by_id(rosa).await.unwrap().unwrap();
+            assert_eq!((account.role.as_str(), account.seen), ("player", account.created));
+            let roles = store.roles().await.unwrap();
+            let player = roles.iter().find(|role| role.name.as_str() == "player").unwrap();
+            assert!(player.permissions.contains(Permission::Join), "they may play as before");
+            assert_eq!(roles.len(), 4);
+            let sessions = store.sessions(rosa, NOW).await.unwrap();
+            assert_eq!((sessions.len(), sessions[0].seen), (1, NOW));
+            assert_eq!(store.session(&token(1), NOW).await.unwrap().unwrap().account, rosa);
+            let known = store.launcher(&[9; 32]).await.unwrap().unwrap();
+            assert_eq!((known.name, known.limits), (launcher("hall"), LauncherLimits::default()));
+            // The look of names is known: nobody gets one that looks alike.
+            let alike = store.create_account(&name("R0sa"), hash(1), LATER).await;
+            assert!(matches!(alike, Err(CreateAccountError::NameTaken)), "{alike:?}");
+            fs::remove_file(&copy).unwrap();
+            store.backup(&copy, &secrets(), &BY, NOW).await.unwrap();
+        }
+    }
+
     async fn a_backup_is_made_while_others_write(database: &Database) {
         let store = database.open().await;
         let writer = {
@@ -199,6 +230,66 @@ in_every_database! {
         assert!(copies > 0);
     }
 }
+
+/// What a program wrote that knew these tables and columns.
+fn as_written_by(version: u64, known: &[(&str, &[&str])], text: &str) -> String {
+    use serde_json::{Value, json};
+    let (mut written, mut rows, mut places) = (String::new(), 0, None);
+    for line in text.lines() {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        if line.get("gatehouse_backup").is_some() {
+            line["gatehouse_backup"]["version"] = version.into();
+        } else if let Some(table) = line.get("table") {
+            let columns = known.iter().find(|(name, _)| table["name"] == *name);
+            let there = table["columns"].as_array().unwrap();
+            let place = |column: &&str| there.iter().position(|there| there == column).unwrap();
+            places = columns.map(|(_, columns)| columns.iter().map(place).collect::<Vec<_>>());
+            let Some((_, columns)) = columns else { continue };
+            line["table"]["columns"] = json!(columns);
+        } else if let Some(row) = line.get("row") {
+            let Some(places) = &places else { continue };
+            let row: Vec<_> = places.iter().map(|place| row[*place].clone()).collect();
+            line["row"] = row.into();
+            rows += 1;
+        } else if let Some(sequence) = line.get("sequence") {
+            if !known.iter().any(|(name, _)| sequence["table"] == *name) {
+                continue;
+            }
+        } else if line.get("end").is_some() {
+            let digest = ring::digest::digest(&ring::digest::SHA256, written.as_bytes());
+            let sha256 = data_encoding::HEXLOWER.encode(digest.as_ref());
+            line = json!({"end": {"rows": rows, "sha256": sha256}});
+        }
+        written = written + &line.to_string() + "\n";
+    }
+    written
+}
+
+const OF_VERSION_3: [(&str, &[&str]); 4] = [
+    ("accounts", &["id", "name", "name_key", "password_hash", "created_ms"]),
+    ("sessions", &["id", "token_hash", "account_id", "created_ms", "expires_ms"]),
+    ("launchers", &["name_key", "name", "key", "enrolled_ms"]),
+    ("launcher_invitations", &["name_key", "name", "secret_hash", "created_ms", "expires_ms"]),
+];
+
+const OF_VERSION_5: [(&str, &[&str]); 4] = [
+    ("accounts", &["id", "name", "name_key", "look", "password_hash", "created_ms"]),
+    (
+        "sessions",
+        &[
+            "id",
+            "token_hash",
+            "account_id",
+            "created_ms",
+            "expires_ms",
+            "seen_ms",
+            "prefix",
+            "client",
+        ],
+    ),
+    OF_VERSION_3[2],
+    OF_VERSION_3[3],
+];
 
 /// Restores a backup into a file of its own, and checks that it is of one moment.
 async fn store_of(copy: &std::path::Path) {
