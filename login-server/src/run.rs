@@ -74,12 +74,17 @@ pub async fn run_on(
     let dir = DataDir::lock(&config.data_dir)?;
     let Foundation { identity, secret_key, ticket_keys, store } =
         Foundation::open(&config, dir.path()).await?;
+    let limits = SecurePortConfig::default();
+    let per_ip = config.limits.max_connections_per_ip.get();
     let port_config = SecurePortConfig {
         max_connections: config.limits.max_connections.get(),
-        max_connections_per_ip: config.limits.max_connections_per_ip.get(),
+        max_connections_per_ip: per_ip,
+        // Where an operator expects many from one address, after an outage they come at once.
+        max_handshakes_per_ip: (per_ip / 2)
+            .clamp(limits.max_handshakes_per_ip, limits.max_handshakes),
         proxies: config.proxy.trusted.clone(),
         plain_http: config.plain.http,
-        ..Default::default()
+        ..limits
     };
     let mut port = take_port(inherited, &config.listen, &identity, port_config).await?;
     let certificates = certificates::load(&config, dir.path(), &identity)?;

@@ -55,8 +55,10 @@ async fn everybody_comes_back(players: usize, memory_kib: u64) {
     )
     .unwrap();
     let (server, addr, trust) = start_with(&config, &["--config", file.to_str().unwrap()]).await;
+    // Before the outage they came one after the other.
     let came = Instant::now();
-    let first = all_resume(addr, &trust, tokens.iter().map(|token| (token.clone(), None))).await;
+    let first = tokens.iter().map(|token| resume_in_the_end(addr, &trust, token.clone(), None));
+    let first: Vec<_> = stream::iter(first).buffer_unordered(64).collect().await;
     println!("{players} players came in {:?}", came.elapsed());
     let last: Vec<_> = first
         .iter()
@@ -136,19 +138,27 @@ async fn all_resume(
     trust: &Trust,
     sessions: impl Iterator<Item = (protocol::SessionToken, Option<LastSeen>)>,
 ) -> Vec<Arrived> {
-    let all = sessions.map(|(token, last)| async move {
-        let mut pause = Duration::from_millis(200);
-        loop {
-            let resumed = timeout(Duration::from_secs(20), resume(addr, trust, &token, last)).await;
-            if let Ok(Some(arrived)) = resumed {
-                return arrived;
-            }
-            // As PROTOCOL.md says.
-            sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-            pause = (pause * 2).min(Duration::from_secs(5));
-        }
-    });
+    let all = sessions.map(|(token, last)| resume_in_the_end(addr, trust, token, last));
     timeout(10 * LIMIT, join_all(all)).await.expect("everybody comes in")
+}
+
+/// Tries again until it is done.
+async fn resume_in_the_end(
+    addr: SocketAddr,
+    trust: &Trust,
+    token: protocol::SessionToken,
+    last: Option<LastSeen>,
+) -> Arrived {
+    let mut pause = Duration::from_millis(200);
+    loop {
+        let resumed = timeout(Duration::from_secs(20), resume(addr, trust, &token, last)).await;
+        if let Ok(Some(arrived)) = resumed {
+            return arrived;
+        }
+        // As PROTOCOL.md says.
+        sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
 }
 
 async fn resume(
