@@ -267,6 +267,9 @@ impl GameController {
     }
 
     /// Asks what is kept for a player who is in: a loadout, say. [`Event::PlayerData`] answers.
+    ///
+    /// Launchers of today have nobody to ask in turn: the answer for who is in is
+    /// [`Unavailable`](PlayerDataAnswer::Unavailable). A game should have a default anyway.
     pub fn ask_player_data(&mut self, account: &Account, key: &str) -> RequestId {
         let request = RequestId(self.next_request);
         self.next_request = self.next_request.wrapping_add(1);
