@@ -10,6 +10,7 @@ use std::{
     env,
     io::{BufRead, BufReader, Write},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use accounts::testing::{Durable, Postgres};
@@ -105,9 +106,21 @@ fn wait_for_writes(
     writer.wait().unwrap().success()
 }
 
+/// Opens the store, as soon as the server that was killed takes connections again.
+async fn open(database: &Database) -> Store {
+    let begun = Instant::now();
+    loop {
+        match Store::open(&database.url).await {
+            Ok(store) => return store,
+            Err(error) => assert!(begun.elapsed() < BACK_WITHIN, "{error:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// What was acknowledged is there; what is there is whole.
 async fn check(database: &Database, acknowledged: &BTreeMap<String, u64>, round: u8) {
-    let store = database.open().await;
+    let store = open(database).await;
     // Those of this round only: the others were looked at before.
     let prefix = format!("r{round}.");
     for (text, id) in acknowledged.iter().filter(|(text, _)| text.starts_with(&prefix)) {
@@ -206,6 +219,9 @@ fn start_writer(database: &Database, round: u8) -> Child {
 
 /// Written before each kill, at least.
 const WRITES: u32 = 30;
+
+/// A server recovers first, and machines of tests are busy.
+const BACK_WITHIN: Duration = Duration::from_secs(60);
 
 const URL: &str = "ACCOUNTS_CRASH_URL";
 const ROUND: &str = "ACCOUNTS_CRASH_ROUND";
