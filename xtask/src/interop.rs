@@ -38,9 +38,9 @@ fn all() -> Vec<Step> {
             "the Debian packages of other people's programs are there, or get installed",
             |_| Ok(Outcome::Passed(packages::ensure_installed(packages::INTEROP, Consent::Given)?)),
         ),
-        Step::new("build", "cargo build of our programs, as the tests want them", |_| {
+        Step::new("build", "cargo build of everything, as the tests want it", |_| {
             let mut build = cargo();
-            succeeds(build.args(["build", "--workspace", "--all-features", "--bins"]))
+            succeeds(build.args(["build", "--workspace", "--all-features", "--all-targets"]))
         }),
         Step::new("tests", "tests that are ignored otherwise, in modules called interop", |run| {
             run_ignored(&format!("{} - test(autobahn)", in_module("interop")), run)

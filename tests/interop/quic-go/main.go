@@ -57,6 +57,7 @@ func client(address, pin string) error {
 		InsecureSkipVerify: true,
 		ServerName:         "gatehouse",
 		NextProtos:         []string{alpn},
+		ClientSessionCache: tls.NewLRUClientSessionCache(4),
 		VerifyPeerCertificate: func(shown [][]byte, _ [][]*x509.Certificate) error {
 			seen, err := pinOf(shown[0])
 			if err == nil && seen != pin {
@@ -66,10 +67,15 @@ func client(address, pin string) error {
 		},
 	}
 	config := &quic.Config{TokenStore: quic.NewLRUTokenStore(1, 4)}
-	for _, size := range []int{1, 1000, 1000 * 1000} {
-		if err := echo(address, security, config, size); err != nil {
+	for number, size := range []int{1, 1000, 1000 * 1000} {
+		resumed, err := echo(address, security, config, size)
+		if err == nil && resumed != (number > 0) {
+			err = fmt.Errorf("connection %d, resumed: %t", number, resumed)
+		}
+		if err != nil {
 			return fmt.Errorf("%d bytes: %w", size, err)
 		}
+		log.Printf("%d bytes came back, session resumed: %t", size, resumed)
 	}
 	other := security.Clone()
 	other.NextProtos = []string{"h3"}
@@ -82,20 +88,21 @@ func client(address, pin string) error {
 	return nil
 }
 
-func echo(address string, security *tls.Config, config *quic.Config, size int) error {
+// Whether the session of an earlier connection was resumed.
+func echo(address string, security *tls.Config, config *quic.Config, size int) (bool, error) {
 	within, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	connection, err := quic.DialAddrContext(within, address, security, config)
 	if err != nil {
-		return err
+		return false, err
 	}
 	stream, err := connection.OpenStreamSync(within)
 	if err != nil {
-		return err
+		return false, err
 	}
 	sent := make([]byte, size)
 	if _, err := rand.Read(sent); err != nil {
-		return err
+		return false, err
 	}
 	failed := make(chan error, 1)
 	go func() {
@@ -107,16 +114,16 @@ func echo(address string, security *tls.Config, config *quic.Config, size int) e
 	}()
 	received, err := io.ReadAll(stream)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := <-failed; err != nil {
-		return err
+		return false, err
 	}
 	if !bytes.Equal(sent, received) {
-		return fmt.Errorf("sent %d bytes, and %d others came back", len(sent), len(received))
+		return false, fmt.Errorf("sent %d bytes, and %d others came back", len(sent), len(received))
 	}
-	log.Printf("%d bytes came back", size)
-	return connection.CloseWithError(0, "done")
+	resumed := connection.ConnectionState().TLS.DidResume
+	return resumed, connection.CloseWithError(0, "done")
 }
 
 func server() error {

@@ -11,10 +11,13 @@ mod slowhttptest;
 use std::{net::SocketAddr, path::PathBuf, process::Command, sync::mpsc, thread, time::Duration};
 
 use anyhow::Result;
-use connection_handler::transport::{
-    Listener,
-    keys::Identity,
-    secure::{SecurePort, SecurePortConfig},
+use connection_handler::{
+    DisconnectReason,
+    transport::{
+        Listener,
+        keys::Identity,
+        secure::{SecurePort, SecurePortConfig},
+    },
 };
 use tests::{LoginServer, Process, Scope, World};
 use tokio::{io::AsyncWriteExt, runtime, task::LocalSet};
@@ -54,14 +57,13 @@ fn python(scope: &Scope, server: &LoginServer, script: &str) -> Result<Command> 
 
 /// A port of the connection handler that sends back whatever comes, and its pin. It has a thread of
 /// its own, until the test ends.
-fn echo() -> Result<(SocketAddr, String)> {
+fn echo(config: SecurePortConfig) -> Result<(SocketAddr, String)> {
     let identity = Identity::ephemeral()?;
     let pin = identity.fingerprint().to_string();
     let (bound, address) = mpsc::channel();
     thread::spawn(move || -> Result<()> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         LocalSet::new().block_on(&runtime, async {
-            let config = SecurePortConfig::default();
             let mut port = SecurePort::bind("127.0.0.1:0".parse()?, &identity, config).await?;
             let mut listener = port.listener(ECHO);
             let _port = port.start();
@@ -70,6 +72,11 @@ fn echo() -> Result<(SocketAddr, String)> {
                 let Ok(mut connection) = listener.accept().await?.await else { continue };
                 tokio::task::spawn_local(async move {
                     tokio::io::copy(&mut connection.read, &mut connection.write).await?;
+                    // As handlers do. quic-go forgets what it has acknowledged and not yet read when
+                    // the connection ends: who has heard all is to end it.
+                    if let Some(carrier) = &connection.carrier {
+                        carrier.say_goodbye(&DisconnectReason::RemoteClose);
+                    }
                     connection.write.shutdown().await
                 });
             }
