@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use crate::{
     ConnectionConfig, ConnectionReader, DisconnectReason, Messages,
     batch::Batches,
+    capture::{IncomingTap, Tap},
     receive::{Batch, Incoming},
     transport::{Carrier, LaneRead},
 };
@@ -21,14 +22,21 @@ pub(crate) struct Further<D: ConnectionReader> {
     spare: Vec<D>,
     open: Vec<Incoming<LaneRead, D>>,
     unreliable: D,
+    /// Takes the messages of all of them, if somebody may want to see them.
+    tap: Option<Tap<D::Item>>,
     config: Arc<ConnectionConfig>,
     /// Which lane has the first turn.
     turn: usize,
 }
 
 impl<D: ConnectionReader> Further<D> {
-    pub(crate) fn new(unreliable: D, lanes: Vec<D>, config: Arc<ConnectionConfig>) -> Self {
-        Self { spare: lanes, open: Vec::new(), unreliable, config, turn: 0 }
+    pub(crate) fn new(
+        unreliable: D,
+        lanes: Vec<D>,
+        tap: Option<Tap<D::Item>>,
+        config: Arc<ConnectionConfig>,
+    ) -> Self {
+        Self { spare: lanes, open: Vec::new(), unreliable, tap, config, turn: 0 }
     }
 
     /// What one of them has brought. It ends with the connection, and never by itself.
@@ -42,7 +50,8 @@ impl<D: ConnectionReader> Further<D> {
             && let Poll::Ready(Some(stream)) = carrier.poll_accept_lane(cx)
             && let Some(decoder) = self.spare.pop()
         {
-            self.open.push(Incoming::new(stream, decoder, None, self.config.clone()));
+            let tap = self.tap.clone().map(|tap| Box::new(IncomingTap::new(tap)));
+            self.open.push(Incoming::new(stream, decoder, tap, self.config.clone()));
         }
         for _ in 0..self.open.len() {
             self.turn = (self.turn + 1) % self.open.len();
@@ -94,10 +103,17 @@ impl<D: ConnectionReader> Further<D> {
     ) -> Option<DisconnectReason> {
         let decoder = &mut self.unreliable;
         let mut bytes = BytesMut::from(&datagram[..]);
+        let mut tap = self.tap.as_ref().filter(|tap| tap.is_on()).cloned().map(IncomingTap::new);
+        tap.iter_mut().for_each(|tap| _ = tap.begin(&bytes));
         let decoding = AssertUnwindSafe(|| {
             while !bytes.is_empty() {
                 match decoder.decode(&mut bytes).map_err(Into::into)? {
-                    Some(message) => messages.push(message),
+                    Some(message) => {
+                        if let Some(tap) = &mut tap {
+                            tap.heard(&message, bytes.len());
+                        }
+                        messages.push(message);
+                    }
                     None => return Err(DisconnectReason::invalid(Torn)),
                 }
             }

@@ -73,7 +73,9 @@
 //! | 5 | the end | one byte: 0 if it was stopped, 1 if the file has become too large |
 //!
 //! The bytes of a message are those on the wire: what its decoder has consumed since the message
-//! before, or its encoder has made. A message that fills several frames is one record. Records of
+//! before, or its encoder has made. A message that fills several frames is one record. What comes or
+//! goes on a lane or as a datagram is a message like any other: in its order on its own lane, and in
+//! none with the others. Records of
 //! other types are to be skipped, and so is what follows the fields above in types 3 to 5: this is
 //! how the format may grow. Any other change has another version.
 

@@ -46,6 +46,12 @@ pub(crate) struct Tap<M> {
     expose: fn(&M) -> Exposure,
 }
 
+impl<M> Clone for Tap<M> {
+    fn clone(&self) -> Self {
+        Self { tapped: self.tapped.clone(), expose: self.expose }
+    }
+}
+
 impl<M> Tap<M> {
     pub(crate) fn new(tapped: Arc<Tapped>, expose: fn(&M) -> Exposure) -> Self {
         Self { tapped, expose }

@@ -47,6 +47,8 @@
 //! | `connection_handler_rtt_seconds` | histogram | `kind` | round-trip time of connections over QUIC, at their end |
 //! | `connection_handler_packets_total` | counter | `kind`, `fate` | packets that were sent over QUIC, `sent` in all and of them `lost`, known at the end of their connection |
 //! | `connection_handler_moves_total` | counter | `kind` | how often a peer over QUIC had another address than before |
+//! | `connection_handler_mux_closed_total` | counter | `reason` | connections that a [`PortMux`](crate::transport::mux::PortMux) has closed before anybody had them, see [`MuxHandle::closed`](crate::transport::mux::MuxHandle::closed) |
+//! | `connection_handler_datagrams_total` | counter | `kind` | datagrams at a port of QUIC that are something else, see `DatagramCounts` |
 //! | `connection_handler_queue_bytes` | histogram | `kind` | bytes that waited when the writer came for them |
 //!
 //! `direction` is `in` or `out`. `reason` of a refusal is `per_address` (too many from there),

@@ -4,6 +4,7 @@ use std::{io, time::Duration};
 
 use connection_handler::{
     ConnectionConfig, DisconnectReason, Peer,
+    capture::{Capture, CaptureConfig, Direction, Event, Reader},
     transport::{Connection, Connector, secure::SecureConnector},
 };
 use tokio::time::sleep;
@@ -63,6 +64,31 @@ async fn what_is_long_delays_nothing_else_and_arrives_before_the_end() {
         let gone = server.side.gone().await;
         assert!(matches!(gone.reason, DisconnectReason::RemoteClose), "{}", gone.reason);
     }
+}
+
+#[actix::test]
+async fn a_capture_has_what_comes_beside_the_first_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, capture) = (folder.path().join("all"), Capture::default());
+    capture.start(&path, CaptureConfig::default()).unwrap();
+    let config = ConnectionConfig { capture: Some(capture.clone()), ..Default::default() };
+    let mut server = Server::start(config).await;
+    let (here, _heard, _there) = connected(&mut server, false).await;
+    // Until both sides know what the other one can.
+    sleep(Duration::from_millis(50)).await;
+    let bulk = "x".repeat(20_000);
+    here.send(Word::Bulk(bulk.clone()));
+    assert_eq!(server.side.word().await, Word::Bulk(bulk));
+    here.send_unreliable(Word::Position("1234567".into()));
+    assert_eq!(server.side.word().await, Word::Position("1234567".into()));
+    capture.stop().unwrap().wait().unwrap();
+    let records = Reader::new(std::fs::File::open(path).unwrap()).unwrap();
+    let lengths = records.filter_map(|record| match record.unwrap().event {
+        Event::Message { direction: Direction::Incoming, length, .. } => Some(length),
+        _ => None,
+    });
+    // The words of the first stream, of the lane, and of the datagram.
+    assert_eq!(lengths.collect::<Vec<_>>(), [2 + 1 + 5, 2 + 1 + 20_000, 2 + 1 + 7]);
 }
 
 #[actix::test]
