@@ -2,10 +2,14 @@
 //! fuzz -- --seconds 600 --seed 7 [TARGET…]`.
 //!
 //! Every target gets so many seconds. What fails is printed by the panic, seed included; a crash of
-//! the process is a finding too. `fuzz/` holds the same targets for `cargo fuzz`.
+//! the process is a finding too. `fuzz/` holds the same targets for `cargo fuzz`. Those of the web
+//! need the feature `websocket`.
 
 #[path = "../fuzz/targets.rs"]
 mod targets;
+#[cfg(feature = "websocket")]
+#[path = "../fuzz/web.rs"]
+mod web;
 
 use std::{
     env,
@@ -26,7 +30,11 @@ fn main() {
             _ => names.push(argument),
         }
     }
-    for (name, target, corpus) in TARGETS {
+    #[cfg(feature = "websocket")]
+    let all = TARGETS.into_iter().chain(web::TARGETS);
+    #[cfg(not(feature = "websocket"))]
+    let all = TARGETS.into_iter();
+    for (name, target, corpus) in all {
         if names.is_empty() || names.iter().any(|chosen| chosen == name) {
             println!("{name}: {seconds} s from seed {seed}");
             let corpus = corpus.iter().map(|bytes| bytes.to_vec());

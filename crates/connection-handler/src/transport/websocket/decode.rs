@@ -330,5 +330,7 @@ impl Prefix {
     }
 }
 
+#[cfg(feature = "testing")]
+pub(super) mod fuzz;
 #[cfg(test)]
 mod tests;

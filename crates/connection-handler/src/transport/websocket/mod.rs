@@ -81,6 +81,13 @@ impl Default for WebSocketConfig {
     }
 }
 
+/// The body of a fuzz target for the frames of clients, which are private.
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub fn fuzz(bytes: &[u8]) {
+    decode::fuzz::fuzz(bytes);
+}
+
 /// What a WebSocket may not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
