@@ -2,11 +2,11 @@
 //! client that tries each of them.
 //!
 //! ```text
-//! cargo run -p connection-handler --features secure --example transports
+//! cargo run -p connection-handler --features secure,websocket --example transports
 //! ```
 //!
-//! prints, for TCP, a Unix socket, memory, QUIC and TLS, what came back and what the server knows of
-//! who asked. Without the feature the last two are left out.
+//! prints, for TCP, a Unix socket, memory, WebSocket, QUIC and TLS, what came back and what the
+//! server knows of who asked. Without the features theirs are left out.
 
 use std::error::Error;
 
@@ -45,7 +45,7 @@ impl Serves<Caller> for Echo {
 
     fn connected(&mut self, caller: &mut Caller, _: &mut Context<Self>) {
         let link = caller.link();
-        println!("{:>6}: {} has called", link.transport(), link.remote_addr());
+        println!("{:>9}: {} has called", link.transport(), link.remote_addr());
     }
 
     fn message(&mut self, from: PeerId, bytes: BytesMut, _: &mut Context<Self>) {
@@ -90,9 +90,45 @@ async fn call_everywhere() -> Result<Vec<(&'static str, String)>, Box<dyn Error>
     serve(listener, &echo);
     heard.push(call(connector).await?);
 
+    #[cfg(feature = "websocket")]
+    heard.push(call_as_a_browser_does(&echo).await?);
+
     #[cfg(feature = "secure")]
     heard.extend(call_securely(&echo).await?);
     Ok(heard)
+}
+
+/// WebSocket, over HTTP. Our own clients have no need of it: this one is somebody else's.
+#[cfg(feature = "websocket")]
+async fn call_as_a_browser_does(
+    echo: &Addr<Echo>,
+) -> Result<(&'static str, String), Box<dyn Error>> {
+    use connection_handler::transport::{
+        Format,
+        http::{HttpConfig, HttpServer},
+        websocket::{Framing, Subprotocol, WebSocketConfig},
+    };
+    use futures_util::{SinkExt, StreamExt};
+    use tokio::net::TcpStream;
+    use tokio_tungstenite::{client_async, tungstenite::Message};
+
+    // The codec of this example has no framing: what comes is what was said.
+    let config = WebSocketConfig { framing: Framing::Stream, ..Default::default() };
+    let mut server = HttpServer::new(HttpConfig::default());
+    serve(server.websocket(config, [Subprotocol { name: "", format: Format::Binary }]), echo);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let addr = listener.local_addr()?;
+    let server = server.start();
+    server.serve(listener);
+    server.ready();
+
+    let stream = TcpStream::connect(addr).await?;
+    let (mut socket, _) = client_async(format!("ws://{addr}/"), stream).await?;
+    socket.send(Message::binary(CALL)).await?;
+    let heard = socket.next().await.ok_or("it has hung up")??;
+    socket.close(None).await?;
+    server.close().await;
+    Ok(("websocket", String::from_utf8_lossy(&heard.into_data()).into_owned()))
 }
 
 /// QUIC and TLS on one port: the client takes whichever the network lets through.
@@ -100,8 +136,9 @@ async fn call_everywhere() -> Result<Vec<(&'static str, String)>, Box<dyn Error>
 async fn call_securely(echo: &Addr<Echo>) -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
     use connection_handler::transport::{
         keys::Identity,
-        secure::{SecureConnector, SecurePort, SecurePortConfig},
+        secure::{QuicBlocked, SecureConnector, SecurePort, SecurePortConfig},
     };
+    use std::time::{Duration, SystemTime};
 
     let identity = Identity::ephemeral()?;
     let addr = "127.0.0.1:0".parse()?;
@@ -109,15 +146,19 @@ async fn call_securely(echo: &Addr<Echo>) -> Result<Vec<(&'static str, String)>,
     let (addr, trust) = (port.local_addr(), identity.fingerprint().into());
     serve(port.listener("echo/1"), echo);
     let port = port.start();
-    let heard = call(SecureConnector::new(addr, "echo/1", trust, None)).await?;
+    let connector = SecureConnector::new(addr, "echo/1", trust, None);
+    let over_quic = call(connector.clone()).await?;
+    // Where UDP does not get through, it is TLS.
+    let blocked = QuicBlocked::known_until(Some(SystemTime::now() + Duration::from_secs(60)));
+    let over_tls = call(connector.remembering(blocked)).await?;
     port.close().await;
-    Ok(vec![heard])
+    Ok(vec![over_quic, over_tls])
 }
 
 #[actix::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     for (transport, heard) in call_everywhere().await? {
-        println!("{transport:>6}: {heard}");
+        println!("{transport:>9}: {heard}");
     }
     Ok(())
 }
@@ -131,8 +172,13 @@ mod tests {
         let heard = call_everywhere().await.unwrap();
         assert!(heard.iter().all(|(_, heard)| heard == CALL), "{heard:?}");
         let transports: Vec<_> = heard.into_iter().map(|(transport, _)| transport).collect();
-        assert_eq!(transports[..3], ["tcp", "unix", "memory"]);
-        let secure = if cfg!(feature = "secure") { &["quic"][..] } else { &[] };
-        assert_eq!(&transports[3..], secure);
+        let mut expected = vec!["tcp", "unix", "memory"];
+        if cfg!(feature = "websocket") {
+            expected.push("websocket");
+        }
+        if cfg!(feature = "secure") {
+            expected.extend(["quic", "tls"]);
+        }
+        assert_eq!(transports, expected);
     }
 }

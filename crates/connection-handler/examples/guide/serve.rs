@@ -50,6 +50,28 @@ pub(crate) async fn serve_the_world(
     Ok(port.start())
 }
 
+#[cfg(feature = "websocket")]
+pub(crate) fn serve_browsers(
+    server: Addr<Server>,
+    tcp: TcpListener,
+) -> connection_handler::transport::http::HttpServerHandle {
+    use connection_handler::transport::{
+        Format,
+        http::{HttpConfig, HttpServer},
+        websocket::{Subprotocol, WebSocketConfig},
+    };
+
+    // `new WebSocket(url, "guest.1")`: a message of ours in each of theirs.
+    let mut http = HttpServer::new(HttpConfig::default());
+    let guests = Subprotocol { name: "guest.1", format: Format::Text };
+    let browsers = http.websocket(WebSocketConfig::default(), [guests]);
+    serve(GuestHandler::new(), browsers, server);
+    let http = http.start();
+    http.serve(tcp);
+    http.ready();
+    http
+}
+
 pub(crate) fn bounds() -> ConnectionConfig {
     ConnectionConfig {
         // Doors are small.

@@ -49,3 +49,28 @@ async fn guests_come_over_quic_and_tls() {
     let trust = Identity::load_or_create(dir.path(), "door").unwrap().fingerprint().into();
     welcomed(SecureConnector::new(port.local_addr(), "guest/1", trust, None)).await;
 }
+
+#[cfg(feature = "websocket")]
+#[actix::test]
+async fn guests_come_with_browsers() {
+    use futures_util::{SinkExt, StreamExt};
+    use tokio::net::TcpStream;
+    use tokio_tungstenite::{
+        client_async,
+        tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
+    };
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let http = crate::serve::serve_browsers(Server::default().start(), listener);
+    let mut request = format!("ws://{addr}/").into_client_request().unwrap();
+    let guest = HeaderValue::from_static("guest.1");
+    request.headers_mut().insert("Sec-WebSocket-Protocol", guest);
+    let stream = TcpStream::connect(addr).await.unwrap();
+    let (mut browser, _) = client_async(request, stream).await.unwrap();
+    browser.send(Message::text(r#"{"Name":"Ann"}"#)).await.unwrap();
+    let heard = browser.next().await.unwrap().unwrap();
+    assert_eq!(heard, Message::text(r#"{"Welcome":"hello, Ann"}"#));
+    drop(browser);
+    http.close().await;
+}

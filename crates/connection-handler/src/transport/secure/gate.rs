@@ -230,6 +230,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn who_is_gone_and_not_forgotten_counts_as_one_in_flight() {
+        let now = Instant::now();
+        for (lingering, expected) in [(29, "accept"), (30, "retry"), (1000, "retry")] {
+            let attempt = Attempt { lingering, ..attempt("192.0.2.1", false, 0, 0) };
+            assert_eq!(word(&gate().decide(&attempt, now)), expected, "{lingering}");
+            let attempt = Attempt { proven: true, ..attempt };
+            assert_eq!(word(&gate().decide(&attempt, now)), "accept", "it has an address");
+        }
+    }
+
     /// What becomes of so many attempts, one after the other.
     fn tiers(gate: &mut Gate, times: usize, proven: bool, ip: &str, at: Instant) -> String {
         let mut words: Vec<(&str, usize)> = Vec::new();

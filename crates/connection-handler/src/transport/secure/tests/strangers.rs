@@ -22,7 +22,7 @@ struct Crowd {
 /// The first packets of so many clients that will never send another, each from its own address,
 /// and all that comes back until the server has forgotten them.
 async fn crowd(server: &Server) -> Crowd {
-    let initials = initials(&server.connector()).await;
+    let initials = initials(&server.connector(), STRANGERS).await;
     let mut sockets = Vec::new();
     for number in 0..STRANGERS {
         let [high, low] = u16::try_from(number).unwrap().to_be_bytes();
@@ -83,6 +83,51 @@ async fn strangers_get_little_back_and_are_forgotten() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_goodbye_at_once_and_is_remembered_counts_for_retry() {
+    const MANY: usize = 20;
+    let config = SecurePortConfig { retry_above: MANY, ..Default::default() };
+    let server = Server::start(config).await;
+    let connector = server.connector();
+    let initial = initials(&connector, 1).await.remove(0);
+    let endpoint = server.handle.endpoints().get(server.addr).unwrap();
+    let mut sockets = Vec::new();
+    for number in 0..MANY {
+        let from = SocketAddr::from(([127, 0, 20, u8::try_from(number).unwrap() + 1], 0));
+        let socket = UdpSocket::bind(from).await.unwrap();
+        socket.send_to(&goodbye(&connector).await, server.addr).await.unwrap();
+        sockets.push(socket);
+    }
+    soon(async {
+        while endpoint.open_connections() < MANY {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    // Time for several newcomers, if it were for their rate.
+    sleep(Duration::from_millis(300)).await;
+    assert!(endpoint.open_connections() >= MANY, "they are not remembered");
+    let stranger = UdpSocket::bind("127.0.21.1:0").await.unwrap();
+    stranger.send_to(&initial, server.addr).await.unwrap();
+    let mut answer = [0; 2000];
+    soon(stranger.recv_from(&mut answer)).await.unwrap();
+    assert_eq!(answer[0] & 0xF0, 0xF0, "a Retry (RFC 9000, section 17.2.5)");
+}
+
+/// What somebody says who gives up before anybody has answered: all they ever say.
+async fn goodbye(connector: &SecureConnector) -> Vec<u8> {
+    let black_hole = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let addr = black_hole.local_addr().unwrap();
+    let mut packet = vec![0; 2000];
+    tokio::select! {
+        _ = connector.quic(addr) => panic!("nobody answers"),
+        first = soon(black_hole.recv_from(&mut packet)) => drop(first.unwrap()),
+    }
+    let (length, _) = soon(black_hole.recv_from(&mut packet)).await.unwrap();
+    packet.truncate(length);
+    packet
+}
+
 /// How long it takes then is for `cargo xtask bench transport` to say.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn those_who_play_are_served_beside_a_crowd_of_strangers() {
@@ -97,7 +142,7 @@ async fn those_who_play_are_served_beside_a_crowd_of_strangers() {
         }
     });
     hello(&mut client).await;
-    let flood = flood(server.addr, Arc::new(initials(&connector).await));
+    let flood = flood(server.addr, Arc::new(initials(&connector, STRANGERS).await));
     let endpoint = server.handle.endpoints().get(server.addr).unwrap();
     let mut most_connections = 0;
     for _ in 0..500 {
@@ -123,11 +168,11 @@ fn flood(addr: SocketAddr, initials: Arc<Vec<Vec<u8>>>) -> JoinHandle<()> {
 }
 
 /// The first packets of so many clients.
-async fn initials(connector: &SecureConnector) -> Vec<Vec<u8>> {
+async fn initials(connector: &SecureConnector, number: usize) -> Vec<Vec<u8>> {
     let black_hole = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let addr = black_hole.local_addr().unwrap();
     let (mut initials, mut known) = (Vec::new(), HashSet::new());
-    while initials.len() < STRANGERS {
+    while initials.len() < number {
         // Only the first packet of each: who is given up says goodbye.
         let first = async {
             loop {
