@@ -3,6 +3,7 @@
 mod abuse;
 mod accounts;
 mod arena;
+mod belongings;
 mod command_line;
 mod goodbyes;
 mod interop;
