@@ -74,7 +74,8 @@ where
             | ToLauncher::Say { .. }
             | ToLauncher::Kick { .. }
             | ToLauncher::TicketKeys { .. }
-            | ToLauncher::Refused(_) => {}
+            | ToLauncher::Refused(_)
+            | ToLauncher::Counted { .. } => {}
         }
     }
 }

@@ -133,7 +133,16 @@ macro_rules! public_bytes {
     };
 }
 
+/// Which match: 16 bytes its launcher has drawn at random. Reported twice, it counts once. As text
+/// 22 characters of base64url.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
+#[serde(try_from = "String", into = "String")]
+pub struct MatchId(pub [u8; 16]);
+
 public_bytes!(TicketId);
+public_bytes!(MatchId);
 public_bytes!(TicketKey);
 
 /// Serde of a 64-bit number that is no id: decimal digits, as a string.

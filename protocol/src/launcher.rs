@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EnrollmentSecret, GamePlayerId, Goodbye, Hello, JoinSecret, List, RequestId, ServerEvents,
-    ServerId, SignedTicket, Text, TicketId, TicketKey, UnixMillis, Welcome,
+    EnrollmentSecret, GamePlayerId, Goodbye, Hello, JoinSecret, List, MatchId, RequestId,
+    ServerEvents, ServerId, SignedTicket, Text, TicketId, TicketKey, UnixMillis, Welcome,
     codec::{Decode, Encode},
     ids::decimal,
     kind::kinds,
@@ -67,6 +67,39 @@ pub enum FromLauncher {
         /// Which ticket, of one that has arrived.
         ticket: TicketId,
     },
+    /// The player with this ticket has played a match. Answered by `Counted`; said again it counts
+    /// once.
+    Played {
+        /// Ties the answer to it.
+        request: RequestId,
+        /// Which ticket.
+        ticket: TicketId,
+        /// Which match.
+        id: MatchId,
+        /// When the player began.
+        started: UnixMillis,
+        /// When the player ended.
+        ended: UnixMillis,
+        /// Whether the player has won.
+        won: bool,
+        /// Experience the player has earned.
+        xp: u32,
+    },
+}
+
+/// What became of a match that was reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub enum Counting {
+    /// It counts, now or since it was reported before.
+    Counts,
+    /// The operator does not let this launcher count for progress.
+    NotAllowed,
+    /// It cannot have been so, or was too long ago.
+    Impossible,
+    /// There is no such player any more.
+    UnknownPlayer,
+    /// Not now: report it again later.
+    Unavailable,
 }
 
 /// What the login server says to a launcher.
@@ -141,6 +174,13 @@ pub enum ToLauncher {
         #[serde(with = "decimal")]
         nonce: u64,
     },
+    /// What became of a match that was reported.
+    Counted {
+        /// The request it answers.
+        request: RequestId,
+        /// What.
+        counting: Counting,
+    },
 }
 
 /// Where players find a server.
@@ -194,6 +234,6 @@ pub enum LauncherRefusal {
 kinds! {
     /// What a launcher says, without its fields.
     FromLauncherKind of FromLauncher {
-        Hello, Enroll, Servers, Reachable, Admitted, Said, Ping, Pong, Arrived, Left,
+        Hello, Enroll, Servers, Reachable, Admitted, Said, Ping, Pong, Arrived, Left, Played,
     }
 }

@@ -58,7 +58,8 @@ pub use crate::{
     },
     hello::{Goodbye, Hello, MAX_HELLO, UnixMillis, VERSION, Welcome, negotiate},
     ids::{
-        BootId, DataVersion, GamePlayerId, RequestId, ServerId, SessionNumber, TicketId, TicketKey,
+        BootId, DataVersion, GamePlayerId, MatchId, RequestId, ServerId, SessionNumber, TicketId,
+        TicketKey,
     },
     json::{decode_json, encode_json},
     keeper::{
@@ -66,7 +67,9 @@ pub use crate::{
         ToKeeper, keeper_hello, negotiate_keeper,
     },
     kind::{GoodbyeKind, LauncherRefusalKind, RefusalKind},
-    launcher::{Admission, FromLauncher, FromLauncherKind, LauncherRefusal, Reachable, ToLauncher},
+    launcher::{
+        Admission, Counting, FromLauncher, FromLauncherKind, LauncherRefusal, Reachable, ToLauncher,
+    },
     list::{List, ListError},
     operator::{
         CaptureScope, Field, FromOperator, LauncherInfo, LoginServerStatus, Penalty, PlayerInfo,

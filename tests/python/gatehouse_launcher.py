@@ -25,6 +25,8 @@ LAUNCHER_REFUSAL = [
     ("NotYourPlayer", {"ticket": lambda reader: reader.optional(lambda: reader.take(16))}),
 ]
 
+COUNTING = gatehouse.unit("Counts", "NotAllowed", "Impossible", "UnknownPlayer", "Unavailable")
+
 TO_LAUNCHER = [
     *gatehouse.TO_GAME_CLIENT[:2],
     ("Enrolled", {"name": read_text(64)}),
@@ -51,6 +53,7 @@ TO_LAUNCHER = [
     ("Refused", {"why": gatehouse.read_one_of(LAUNCHER_REFUSAL)}),
     ("Ping", {"nonce": Reader.u64}),
     ("Pong", {"nonce": Reader.u64}),
+    ("Counted", {"request": Reader.u32, "counting": gatehouse.read_one_of(COUNTING)}),
 ]
 
 

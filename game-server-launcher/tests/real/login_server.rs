@@ -317,7 +317,8 @@ impl LoginServer {
             FromLauncher::Hello(_)
             | FromLauncher::Enroll { .. }
             | FromLauncher::Ping { .. }
-            | FromLauncher::Pong { .. } => {}
+            | FromLauncher::Pong { .. }
+            | FromLauncher::Played { .. } => {}
         }
     }
 

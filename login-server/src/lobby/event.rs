@@ -4,8 +4,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use accounts::{AddressRange, LauncherLimits, Permissions};
 use protocol::{
-    EnrollmentSecret, FromGameClient, FromLauncher, Goodbye, Password, Refusal, RequestId,
-    SessionToken, Text, ToGameClient, ToLauncher, UnixMillis,
+    Counting, EnrollmentSecret, FromGameClient, FromLauncher, Goodbye, Password, Refusal,
+    RequestId, SessionToken, Text, ToGameClient, ToLauncher, UnixMillis,
 };
 use tickets::SigningKeys;
 
@@ -266,6 +266,8 @@ pub enum Answer {
         /// Which of its sessions it is.
         number: u64,
     },
+    /// To `Task` with `CountMatch`: this became of it.
+    Counted(Counting),
     /// To `Task`: it is done, and this is what the player is to be told.
     Done(ToGameClient),
     /// To `Task` with `Claim`: the guest has an account.

@@ -65,6 +65,8 @@ pub(super) const fn launcher_rule(kind: Kind) -> LauncherRule {
         // A signature is checked.
         Kind::Arrived => LauncherRule::new(Who::Enrolled, 1040).costs(2),
         Kind::Left => LauncherRule::new(Who::Enrolled, 20),
+        // A commit each.
+        Kind::Played => LauncherRule::new(Who::Enrolled, 64).costs(5),
     }
 }
 

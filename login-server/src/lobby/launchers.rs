@@ -12,6 +12,7 @@ use super::{
     Effect, LauncherKey, LinkId, Lobby, Query,
     launcher_rules::{LauncherVerdict, Standing, launcher_rule},
     limits::{Taken, TokenBucket},
+    progress::Played,
     pulse::Pulse,
     server_ids::OwnId,
     sessions::Asker,
@@ -185,10 +186,17 @@ impl Lobby {
     }
 
     /// What an operator allows the launcher on this connection; nothing where none is enrolled.
-    #[expect(dead_code, reason = "for what launchers report about progress")]
     pub(super) fn launcher_limits(&self, link: LinkId) -> Option<LauncherLimits> {
         match self.launchers.get(&link)?.state {
             State::Enrolled { limits, .. } => Some(limits),
+            State::Connected | State::Unknown { .. } | State::Stranger { .. } => None,
+        }
+    }
+
+    /// The name of an enrolled launcher.
+    pub(super) fn launcher_name(&self, link: LinkId) -> Option<Text<64>> {
+        match &self.launchers.get(&link)?.state {
+            State::Enrolled { name, .. } => Some(name.clone()),
             State::Connected | State::Unknown { .. } | State::Stranger { .. } => None,
         }
     }
@@ -241,6 +249,10 @@ impl Lobby {
             FromLauncher::Pong { .. } => {}
             FromLauncher::Arrived { ticket, player } => self.arrived(link, &ticket, player),
             FromLauncher::Left { ticket } => self.left(link, ticket),
+            FromLauncher::Played { request, ticket, id, started, ended, won, xp } => {
+                let played = Played { id, started, ended, won, xp };
+                self.played(link, request, ticket, played);
+            }
         }
     }
 

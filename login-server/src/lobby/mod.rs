@@ -18,6 +18,7 @@ mod launchers;
 mod limits;
 mod moderation;
 mod operator;
+mod progress;
 mod pulse;
 mod queue;
 mod rules;
@@ -49,6 +50,7 @@ pub use self::{
     guests::Guest,
     limits::{Limits, Rate},
     operator::{Census, KickError},
+    progress::Played,
     servers::ServerList,
     tasks::{Owner, Task},
     tickets::{Issued, Shown, Subject, TicketOffice},

@@ -10,7 +10,8 @@ use protocol::{
 };
 
 use super::{
-    LinkId, Lobby, Query, SessionId, clients::BUSY, guests::Guest, sessions::Asker, waiting::What,
+    LinkId, Lobby, Played, Query, SessionId, clients::BUSY, guests::Guest, sessions::Asker,
+    waiting::What,
 };
 
 /// Something a player wants done.
@@ -84,6 +85,15 @@ pub enum Task {
         /// What happened.
         text: Text<400>,
     },
+    /// Count a match for the player's progress. Only launchers want that.
+    CountMatch {
+        /// Which launcher says so.
+        launcher: Text<64>,
+        /// In which game.
+        game: Text<64>,
+        /// What it was for the player.
+        played: Played,
+    },
 }
 
 /// Who wants something done.
@@ -129,7 +139,8 @@ impl Task {
             | Self::GetData { .. }
             | Self::SetData { .. }
             | Self::GetProgress { .. }
-            | Self::Report { .. } => false,
+            | Self::Report { .. }
+            | Self::CountMatch { .. } => false,
         }
     }
 
@@ -147,7 +158,8 @@ impl Task {
             | Self::GetData { .. }
             | Self::SetData { .. }
             | Self::GetProgress { .. }
-            | Self::Report { .. } => After::Nothing,
+            | Self::Report { .. }
+            | Self::CountMatch { .. } => After::Nothing,
         }
     }
 }
@@ -306,7 +318,10 @@ impl Lobby {
         task: &Task,
     ) -> bool {
         let answer = match task {
-            Task::Claim { .. } | Task::SetData { .. } | Task::Report { .. } => return false,
+            Task::Claim { .. }
+            | Task::SetData { .. }
+            | Task::Report { .. }
+            | Task::CountMatch { .. } => return false,
             Task::Delete { .. } => {
                 self.log_out_guest(link, request, owner.account);
                 return true;

@@ -206,6 +206,13 @@ impl Lobby {
         account
     }
 
+    /// Which game is played where a ticket is for; empty when nobody has said.
+    pub(super) fn game_of(&self, ticket: TicketId) -> Text<64> {
+        let held = self.tickets.held.get(&ticket);
+        let server = held.and_then(|held| self.servers.get(held.own.public(held.launcher)));
+        Text::lossy(server.map(|(_, view)| view.game()).unwrap_or_default())
+    }
+
     /// Throws a player out of every game they are in.
     pub(super) fn kick_from_games(&mut self, account: SessionId, reason: &Text<128>) {
         let playing = self.tickets.held.values_mut().filter(|held| held.account == account);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use protocol::{Goodbye, LastSeen, Refusal, RequestId, SessionToken, ToGameClient};
+use protocol::{Counting, Goodbye, LastSeen, Refusal, RequestId, SessionToken, ToGameClient};
 
 use super::{
     Answer, Effect, LauncherKey, Lobby, Owner, Query, SessionId, Task, Ticket, sessions::Asker,
@@ -282,6 +282,9 @@ impl Lobby {
             (asker, What::Task { request, owner, token, after, .. }, Answer::Done(message)) => {
                 self.task_done(Some((asker, request)), owner, (token, after), message);
             }
+            (Asker::Link(link), What::Task { request, .. }, Answer::Counted(counting)) => {
+                self.counted(link, request, counting);
+            }
             (
                 asker,
                 What::Task { request, owner: guest, .. },
@@ -315,6 +318,12 @@ impl Lobby {
     }
 
     fn not_answered(&mut self, asker: Asker, what: What, reason: Refusal) {
+        // Of players' conversations none is a link.
+        if let (Asker::Link(link), What::Task { request, .. } | What::Keep { request, .. }) =
+            (asker, &what)
+        {
+            return self.counted(link, *request, Counting::Unavailable);
+        }
         match what {
             What::Registration { request, from } => {
                 // Whoever got no answer may have an account now: that counts.

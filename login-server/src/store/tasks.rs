@@ -4,18 +4,19 @@ use std::net::IpAddr;
 
 use accounts::{
     Account, AccountId, AccountName, Author, CreateAccountError, DataError, DataKey, Expect,
-    NewReport, NewSession, Origin, Password, Prefix, ReportError, SessionToken, Verified,
+    LauncherName, MatchId, MatchReport, NewReport, NewSession, Origin, Password, Prefix,
+    ProgressError, ProgressRules, ReportError, SessionToken, Verified,
 };
 use protocol::{
-    Blob, DataEntry, DataValue, DataVersion, List, MAX_VALUE, Progress, Refusal, RequestId,
-    SessionInfo, SessionList, SessionNumber, Text, ToGameClient, UnixMillis,
+    Blob, Counting, DataEntry, DataValue, DataVersion, List, MAX_VALUE, Progress, Refusal,
+    RequestId, SessionInfo, SessionList, SessionNumber, Text, ToGameClient, UnixMillis,
 };
 
 use super::{
     Accounts, SESSION_LIFETIME, Try, invalid_name, invalid_password, locked_out, not_hashed, now,
     shown, unavailable,
 };
-use crate::lobby::{Answer, Guest, Owner, SessionId, Task};
+use crate::lobby::{Answer, Guest, Owner, Played, SessionId, Task};
 
 impl Accounts {
     /// Does it, and says what the player is to be told.
@@ -28,6 +29,9 @@ impl Accounts {
         let account = AccountId::from_u64(owner.account.0);
         let done = match task {
             Task::Claim { name, password } => return self.claim(&owner, &name, password).await,
+            Task::CountMatch { launcher, game, played } => {
+                return self.count_match(account, (&launcher, &game), played).await;
+            }
             Task::ListSessions => self.list_sessions(request, &owner).await?,
             Task::RevokeSessions { number } => {
                 self.revoke_sessions(&owner, number).await?;
@@ -283,6 +287,38 @@ impl Accounts {
         })?;
         tracing::info!(number, %reporter, %about, "a player was reported");
         Ok(())
+    }
+
+    async fn count_match(
+        &self,
+        account: AccountId,
+        (launcher, game): (&str, &str),
+        played: Played,
+    ) -> Result<Answer, Refusal> {
+        let (Ok(game), Ok(launcher)) = (DataKey::parse(game), LauncherName::parse(launcher)) else {
+            return Ok(Answer::Counted(Counting::Impossible));
+        };
+        let time = |at: UnixMillis| accounts::UnixMillis::from_millis(at.0);
+        let report = MatchReport {
+            id: MatchId(played.id.0),
+            account,
+            game: &game,
+            launcher: &launcher,
+            started: time(played.started),
+            ended: time(played.ended),
+            won: played.won,
+            xp: played.xp.into(),
+        };
+        let counted = self.store.count_match(&report, &ProgressRules::default(), now()).await;
+        Ok(Answer::Counted(match counted {
+            Ok(_) => Counting::Counts,
+            Err(ProgressError::UnknownAccount) => Counting::UnknownPlayer,
+            Err(ProgressError::Store(error)) => return Err(unavailable(error)),
+            Err(error) => {
+                tracing::info!(%account, launcher = launcher.as_str(), %error, "a match does not count");
+                Counting::Impossible
+            }
+        }))
     }
 
     async fn account_of(&self, owner: &Owner) -> Result<Account, Refusal> {

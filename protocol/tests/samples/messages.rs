@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use protocol::{
-    Admission, BootId, Channel, Continuation, DataEntry, DataValue, DataVersion, EnrollmentSecret,
-    Expect, ExportPart, FromGameClient, FromLauncher, GamePlayerId, Goodbye, Hello, JoinTicket,
-    LastSeen, LauncherRefusal, List, LoggedIn, Password, Progress, Reachable, Refusal, RequestId,
-    Said, ServerChange, ServerEvent, ServerEvents, ServerProperty, ServerState, SessionInfo,
-    SessionList, SessionNumber, SessionToken, Speaker, TicketKey, ToGameClient, ToLauncher,
-    UnixMillis, Welcome,
+    Admission, BootId, Channel, Continuation, Counting, DataEntry, DataValue, DataVersion,
+    EnrollmentSecret, Expect, ExportPart, FromGameClient, FromLauncher, GamePlayerId, Goodbye,
+    Hello, JoinTicket, LastSeen, LauncherRefusal, List, LoggedIn, MatchId, Password, Progress,
+    Reachable, Refusal, RequestId, Said, ServerChange, ServerEvent, ServerEvents, ServerProperty,
+    ServerState, SessionInfo, SessionList, SessionNumber, SessionToken, Speaker, TicketKey,
+    ToGameClient, ToLauncher, UnixMillis, Welcome,
 };
 
 use super::{
@@ -187,6 +187,15 @@ samples! { FromLauncher {
     Pong: FromLauncher::Pong { nonce: 12 };
     Arrived: FromLauncher::Arrived { ticket: signed_ticket(), player: GamePlayerId(2) };
     Left: FromLauncher::Left { ticket: ticket_id() };
+    Played: FromLauncher::Played {
+        request: RequestId(6),
+        ticket: ticket_id(),
+        id: MatchId(std::array::from_fn(|i| i as u8)),
+        started: UnixMillis(1_800_000_000_000),
+        ended: UnixMillis(1_800_000_600_000),
+        won: true,
+        xp: 1_500,
+    };
 } }
 
 samples! { ToLauncher {
@@ -209,6 +218,7 @@ samples! { ToLauncher {
     Refused: ToLauncher::Refused(LauncherRefusal::NotYourPlayer { ticket: Some(ticket_id()) });
     Ping: ToLauncher::Ping { nonce: 12 };
     Pong: ToLauncher::Pong { nonce: 11 };
+    Counted: ToLauncher::Counted { request: RequestId(6), counting: Counting::Counts };
 } }
 
 fn hello(program: &str) -> Hello {

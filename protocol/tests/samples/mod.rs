@@ -8,10 +8,11 @@ mod parts;
 use std::fmt::Debug;
 
 use protocol::{
-    Admission, Blob, CaptureScope, Channel, ExitCause, Expect, FromGameClient, FromGameController,
-    FromKeeper, FromLauncher, FromOperator, GameChange, Goodbye, KeeperChange, LauncherRefusal,
-    PlayerDataAnswer, Refusal, ServerChange, ServerEvent, ServerProperty, ServerState, Speaker,
-    Text, ToGameClient, ToGameController, ToKeeper, ToLauncher, ToOperator, Wire,
+    Admission, Blob, CaptureScope, Channel, Counting, ExitCause, Expect, FromGameClient,
+    FromGameController, FromKeeper, FromLauncher, FromOperator, GameChange, Goodbye, KeeperChange,
+    LauncherRefusal, PlayerDataAnswer, Refusal, ServerChange, ServerEvent, ServerProperty,
+    ServerState, Speaker, Text, ToGameClient, ToGameController, ToKeeper, ToLauncher, ToOperator,
+    Wire,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -60,6 +61,7 @@ pub(crate) fn visit_public(visitor: &mut impl Visitor) {
     visitor.visit::<PlayerDataAnswer>();
     visitor.visit::<LauncherRefusal>();
     visitor.visit::<Expect>();
+    visitor.visit::<Counting>();
 }
 
 /// Lets `visitor` do its thing for every enum that stays on one machine.

@@ -1,9 +1,9 @@
 //! What messages are made of.
 
 use protocol::{
-    Admission, Channel, DataVersion, Expect, GamePlayerId, Goodbye, JoinSecret, LauncherRefusal,
-    Refusal, ServerChange, ServerEvent, ServerId, ServerProperty, ServerState, SignedTicket,
-    Speaker, TicketId, UnixMillis,
+    Admission, Channel, Counting, DataVersion, Expect, GamePlayerId, Goodbye, JoinSecret,
+    LauncherRefusal, Refusal, ServerChange, ServerEvent, ServerId, ServerProperty, ServerState,
+    SignedTicket, Speaker, TicketId, UnixMillis,
 };
 
 use super::{samples, text};
@@ -54,6 +54,14 @@ samples! { Refusal {
     Changed: Refusal::Changed { version: Some(DataVersion(41)) },
         nothing: Refusal::Changed { version: None };
     TooMany: Refusal::TooMany;
+} }
+
+samples! { Counting {
+    Counts: Counting::Counts;
+    NotAllowed: Counting::NotAllowed;
+    Impossible: Counting::Impossible;
+    UnknownPlayer: Counting::UnknownPlayer;
+    Unavailable: Counting::Unavailable;
 } }
 
 samples! { Expect {

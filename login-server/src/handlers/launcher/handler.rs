@@ -47,14 +47,14 @@ impl ConnectionHandler for LauncherHandler {
     }
     fn expose_incoming(message: &FromLauncher) -> Exposure {
         exposure!(message, FromLauncher {
-            whole: Hello Servers Reachable Ping Pong Left;
+            whole: Hello Servers Reachable Ping Pong Left Played;
             redacted: Enroll Admitted Said Arrived;
         })
     }
 
     fn expose_outgoing(message: &ToLauncher) -> Exposure {
         exposure!(message, ToLauncher {
-            whole: Welcome Goodbye Enrolled TicketKeys Dismiss Kick Refused Ping Pong;
+            whole: Welcome Goodbye Enrolled TicketKeys Dismiss Kick Refused Ping Pong Counted;
             redacted: Admit Say;
         })
     }

@@ -17,6 +17,7 @@ const TABLE: &[(Kind, [&str; 4])] = &[
     (Kind::Pong, [V, "Kept", "Allowed", "Allowed"]),
     (Kind::Arrived, [V, "Kept", NO, "Allowed"]),
     (Kind::Left, [V, "Kept", NO, "Allowed"]),
+    (Kind::Played, [V, "Kept", NO, "Allowed"]),
 ];
 
 const V: &str = "Violation";
@@ -64,6 +65,15 @@ fn what_the_types_allow_the_rules_allow() {
         FromLauncher::Pong { nonce: u64::MAX },
         FromLauncher::Arrived { ticket: SignedTicket(Text::lossy(&long)), player },
         FromLauncher::Left { ticket: TicketId([255; 16]) },
+        FromLauncher::Played {
+            request,
+            ticket: TicketId([255; 16]),
+            id: protocol::MatchId([255; 16]),
+            started: UnixMillis(u64::MAX),
+            ended: UnixMillis(u64::MAX),
+            won: true,
+            xp: u32::MAX,
+        },
     ];
     let kinds: Vec<_> = messages.iter().map(FromLauncher::kind).collect();
     assert_eq!(kinds, Kind::ALL);
