@@ -88,6 +88,9 @@ impl Launcher {
             FromLoginServer::Refused(refusal @ LauncherRefusal::NotYourPlayer { .. }) => {
                 return tracing::info!(%refusal, "not taken");
             }
+            FromLoginServer::Counted { counting, .. } => {
+                return tracing::debug!(?counting, "a match was reported");
+            }
             FromLoginServer::Pong { .. } => return,
         };
         self.apply(Event::LoginServer(event), ctx);
