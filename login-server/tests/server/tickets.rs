@@ -4,8 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use connection_handler::transport::keys::Identity;
 use protocol::{
-    FromGameClient, FromLauncher, GamePlayerId, Goodbye, JoinSecret, LauncherRefusal, Refusal,
-    RequestId, ServerEvent, ServerEvents, ServerId, SignedTicket, TicketId, ToLauncher,
+    Counting, FromGameClient, FromLauncher, GamePlayerId, Goodbye, JoinSecret, LauncherRefusal,
+    MatchId, Refusal, RequestId, ServerEvent, ServerEvents, ServerId, SignedTicket, Text, TicketId,
+    ToGameClient, ToLauncher, UnixMillis,
 };
 use serde_json::Value;
 use tickets::{ServerName, Ticket, TicketError, VerifyingKey, VerifyingKeys};
@@ -196,4 +197,70 @@ async fn a_session_shows_where_it_was_resumed_from_and_a_ban_by_range_holds_ther
     again.send(resume).await;
     assert_eq!(again.refused().await, Refusal::SessionEnded);
     server.stop().await;
+}
+
+#[actix::test]
+async fn a_match_counts_once_for_who_held_a_ticket_where_the_operator_lets_it() {
+    let server = Server::start().await;
+    let (mut launcher, identity) = enrolled(&server, "ours").await;
+    launcher.list_server(SERVER, "A server").await;
+    let (mut ann, _) = server.registered("ann").await;
+    let listed = ann.the_server().await;
+    let (ticket, _) = announced(&mut ann, 10, listed, &mut launcher).await;
+    let (_, keys) = back_with_keys(&server, &identity).await;
+    let id = TicketId(check(&ticket, &identity, &keys).unwrap().id.0);
+    let mut launcher = back(&server, &identity).await;
+    let arrived = FromLauncher::Arrived { ticket, player: GamePlayerId(1) };
+    launcher.send(arrived.clone()).await;
+
+    let now = now_ms();
+    let played = |ticket, id, minutes: u64, xp| FromLauncher::Played {
+        request: RequestId(7),
+        ticket,
+        id: MatchId([id; 16]),
+        started: UnixMillis(now - minutes * 60_000),
+        ended: UnixMillis(now),
+        won: true,
+        xp,
+    };
+    assert_eq!(counting(&mut launcher, played(id, 1, 10, 50)).await, Counting::NotAllowed);
+    command(&server, &["launcher", "limit", "ours", "--counts-progress"]).await.unwrap();
+    timeout(LIMIT, launcher.rest()).await.unwrap();
+
+    let mut launcher = back(&server, &identity).await;
+    launcher.list_server(SERVER, "A server").await;
+    launcher.send(arrived).await;
+    for (report, expected) in [
+        (played(TicketId([9; 16]), 1, 10, 50), Counting::UnknownPlayer),
+        (played(id, 1, 10, u32::MAX), Counting::Impossible),
+        (played(id, 1, 10, 50), Counting::Counts),
+        // Said again.
+        (played(id, 1, 10, 50), Counting::Counts),
+        // In two at a time.
+        (played(id, 2, 5, 50), Counting::Impossible),
+    ] {
+        assert_eq!(counting(&mut launcher, report.clone()).await, expected, "{report:?}");
+    }
+
+    let game = Text::lossy("openttd");
+    ann.send(FromGameClient::GetProgress { request: RequestId(20), game }).await;
+    loop {
+        if let ToGameClient::Progress { progress, .. } = ann.receive().await {
+            assert_eq!((progress.matches, progress.wins, progress.xp), (1, 1, 50));
+            break;
+        }
+    }
+    server.stop().await;
+}
+
+/// What becomes of a report. Of nobody's ticket it is also said that it is.
+async fn counting(launcher: &mut Launcher, report: FromLauncher) -> Counting {
+    launcher.send(report).await;
+    loop {
+        match launcher.receive().await {
+            ToLauncher::Counted { request: RequestId(7), counting } => return counting,
+            ToLauncher::Refused(LauncherRefusal::NotYourPlayer { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
 }
