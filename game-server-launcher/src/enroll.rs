@@ -5,7 +5,11 @@ use std::{path::Path, time::Duration};
 use anyhow::{Context as _, bail};
 use connection_handler::{
     DisconnectReason, MessageLimit,
-    transport::{Connection, keys::KeyFingerprint, secure::farewells},
+    transport::{
+        Connection,
+        keys::{KeyFingerprint, KnownKeys},
+        secure::farewells,
+    },
 };
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::{Enrollment, FromLauncher, Hello, MAX_BEFORE_LOGIN, Text, ToLauncher};
@@ -37,11 +41,13 @@ pub async fn enroll(data_dir: &Path, enrollment: &Enrollment) -> anyhow::Result<
         pin: KeyFingerprint::from_bytes(enrollment.pin).to_string(),
         name: String::new(),
     };
-    let connection = server.connector(identity)?.connect().await;
+    let known = server.keys()?;
+    let connection = server.connector(&known, identity).connect().await;
     let connection = connection.with_context(|| format!("cannot reach {}", server.address))?;
-    let name = timeout(ENROLLED_WITHIN, introduce(connection, enrollment)).await;
+    let name = timeout(ENROLLED_WITHIN, introduce(connection, enrollment, &known)).await;
     farewells().await;
     server.name = name.context("the login server does not answer")??.to_string();
+    server.pin = known.to_string();
     server.store(data_dir.path())?;
     Ok(server.name)
 }
@@ -49,6 +55,7 @@ pub async fn enroll(data_dir: &Path, enrollment: &Enrollment) -> anyhow::Result<
 async fn introduce<R, W>(
     connection: Connection<R, W>,
     enrollment: &Enrollment,
+    known: &KnownKeys,
 ) -> anyhow::Result<Text<64>>
 where
     R: AsyncRead + Unpin,
@@ -67,6 +74,10 @@ where
             }
             ToLauncher::Enrolled { name } => return Ok(name),
             ToLauncher::Goodbye(goodbye) => bail!("the login server says: {goodbye}"),
+            ToLauncher::NextKey { pin } => {
+                let by = connection.identity.context("it has no key")?;
+                known.announced(by, KeyFingerprint::from_bytes(pin.0));
+            }
             ToLauncher::Ping { nonce } => write.send(FromLauncher::Pong { nonce }).await?,
             ToLauncher::Pong { .. }
             | ToLauncher::Admit { .. }

@@ -2,7 +2,8 @@
 
 use std::{
     fs, io,
-    path::Path,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -11,11 +12,11 @@ use anyhow::Context as _;
 use connection_handler::{
     ConnectionConfig, Drain, OutgoingConnectionHandler, Peer, PeerId,
     transport::{
-        keys::{Identity, KeyFingerprint, Trust},
+        keys::{Identity, KeyFingerprint, KnownKeys, Trust},
         secure::SecureConnector,
     },
 };
-use protocol::ALPN_LAUNCHER;
+use protocol::{ALPN_LAUNCHER, KeyPin};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -29,7 +30,8 @@ use crate::{
 pub(crate) struct LoginServerAddress {
     /// `HOST:PORT`.
     pub(crate) address: String,
-    /// The fingerprint of its key.
+    /// The fingerprint of its key, and of the next one if it has announced one: [`KnownKeys`] as
+    /// text.
     pub(crate) pin: String,
     /// What its operator calls this launcher.
     pub(crate) name: String,
@@ -63,15 +65,65 @@ impl LoginServerAddress {
             .with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// What connects there.
+    /// The keys by which it is known.
     ///
     /// # Errors
     ///
-    /// When the pin is no fingerprint.
-    pub(crate) fn connector(&self, identity: Identity) -> anyhow::Result<SecureConnector> {
-        let pin: KeyFingerprint = self.pin.parse().context("the pin in login-server.json")?;
-        let trust = Trust::Pins(vec![pin]);
-        Ok(SecureConnector::new(self.address.as_str(), ALPN_LAUNCHER, trust, Some(identity)))
+    /// When they are no fingerprints.
+    pub(crate) fn keys(&self) -> anyhow::Result<KnownKeys> {
+        self.pin.parse().context("the pin in login-server.json")
+    }
+
+    /// What connects there.
+    pub(crate) fn connector(&self, known: &KnownKeys, identity: Identity) -> SecureConnector {
+        let trust = Trust::Known(known.clone());
+        SecureConnector::new(self.address.as_str(), ALPN_LAUNCHER, trust, Some(identity))
+    }
+}
+
+/// The keys by which the login server is known, on disk too.
+#[derive(Clone)]
+pub(crate) struct RememberedKeys {
+    known: KnownKeys,
+    server: LoginServerAddress,
+    data_dir: PathBuf,
+    /// One after the other, and each writes what is known by then.
+    writing: Arc<Mutex<()>>,
+}
+
+impl RememberedKeys {
+    pub(crate) fn new(known: KnownKeys, server: LoginServerAddress, data_dir: PathBuf) -> Self {
+        Self { known, server, data_dir, writing: Arc::default() }
+    }
+
+    /// It has proven to own `key`.
+    fn proven(&self, key: KeyFingerprint) {
+        if self.known.proven(key) {
+            tracing::info!(%key, "the login server uses the key that it has announced");
+            self.store();
+        }
+    }
+
+    /// It has proven to own `by`, and says that its key will be `next`.
+    fn announced(&self, by: KeyFingerprint, next: KeyFingerprint) {
+        if self.known.announced(by, next) {
+            tracing::info!(%next, "the login server has announced another key");
+            self.store();
+        }
+    }
+
+    fn store(&self) {
+        let this = self.clone();
+        actix::spawn(async move {
+            let stored = tokio::task::spawn_blocking(move || {
+                let _writing = this.writing.lock().unwrap_or_else(PoisonError::into_inner);
+                let pin = this.known.to_string();
+                LoginServerAddress { pin, ..this.server.clone() }.store(&this.data_dir)
+            });
+            if let Ok(Err(error)) = stored.await {
+                tracing::error!(error = %format!("{error:#}"), "its keys are not remembered");
+            }
+        });
     }
 }
 
@@ -85,6 +137,7 @@ pub(crate) struct LoginLink {
     connector: Option<SecureConnector>,
     /// Of the key by which the login server knows this launcher.
     pub(crate) fingerprint: [u8; 32],
+    keys: Option<RememberedKeys>,
     handler: Option<Addr<OutgoingConnectionHandler<LoginServerHandler, SecureConnector>>>,
     peer: Option<LoginServer>,
     /// When to try again, after a goodbye that says so or does not go away by itself.
@@ -94,9 +147,13 @@ pub(crate) struct LoginLink {
 
 impl LoginLink {
     /// Not connected yet. Without a connector it never will be.
-    pub(crate) fn new(connector: Option<SecureConnector>, fingerprint: [u8; 32]) -> Self {
+    pub(crate) fn new(
+        way: Option<(SecureConnector, RememberedKeys)>,
+        fingerprint: [u8; 32],
+    ) -> Self {
+        let (connector, keys) = way.unzip();
         let (handler, peer) = (None, None);
-        Self { connector, fingerprint, handler, peer, retry_at: None, next_ping: None }
+        Self { connector, fingerprint, keys, handler, peer, retry_at: None, next_ping: None }
     }
 
     /// Connects, and goes on trying, unless it does already.
@@ -117,8 +174,19 @@ impl LoginLink {
     }
 
     pub(crate) fn connected(&mut self, peer: LoginServer) {
+        if let Some((keys, key)) = self.keys.as_ref().zip(peer.link().identity()) {
+            keys.proven(key);
+        }
         self.peer = Some(peer);
         self.next_ping = None;
+    }
+
+    /// The login server says that its key will be `next`.
+    pub(crate) fn next_key(&self, next: KeyPin) {
+        let by = self.peer.as_ref().and_then(|peer| peer.link().identity());
+        if let Some((keys, by)) = self.keys.as_ref().zip(by) {
+            keys.announced(by, KeyFingerprint::from_bytes(next.0));
+        }
     }
 
     /// Whether this was the connection.

@@ -20,7 +20,7 @@ use crate::{
     Bug, atomic_file,
     config::{Config, ServerName},
     instance::InstanceDir,
-    login::{self, LoginLink, LoginServerAddress},
+    login::{self, LoginLink, LoginServerAddress, RememberedKeys},
     server::{Launcher, Leave, Ports, Stop},
     supervisor::Supervisor,
 };
@@ -48,7 +48,12 @@ pub async fn run(config: Config, shutdown: impl Future<Output = Shutdown>) -> an
     let identity = login::identity(data_dir.path())?;
     let fingerprint = identity.fingerprint();
     let login_server = LoginServerAddress::load(data_dir.path())?;
-    let connector = login_server.as_ref().map(|server| server.connector(identity)).transpose()?;
+    let way = login_server.as_ref().map(|server| {
+        let known = server.keys()?;
+        let connector = server.connector(&known, identity);
+        let path = data_dir.path().to_owned();
+        anyhow::Ok((connector, RememberedKeys::new(known, server.clone(), path)))
+    });
     match &login_server {
         Some(server) => tracing::info!(address = %server.address, "login server"),
         None => tracing::warn!("not enrolled: the servers run, but no login server lists them"),
@@ -56,7 +61,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = Shutdown>) -> an
 
     let (supervisor, dirs) = servers(&config, &data_dir)?;
     let (known, until_known) = oneshot::channel();
-    let link = LoginLink::new(connector, *fingerprint.as_bytes());
+    let link = LoginLink::new(way.transpose()?, *fingerprint.as_bytes());
     let launcher = Launcher::new(supervisor, dirs, config.executable.clone(), link, known);
     let (launcher, mut ended) = supervise(launcher);
 

@@ -10,10 +10,12 @@ use accounts::{
     SanctionId, SanctionKind, SanctionTarget, SecretFile, SessionNumber, Store,
 };
 use anyhow::{Context, bail, ensure};
+use connection_handler::transport::keys::Identity;
 use protocol::{Field, List, Penalty, Task, Text, UnixMillis};
 use zeroize::Zeroizing;
 
 use crate::{
+    keys::Keys,
     lobby::{Event, LauncherKey, Mute, SessionId, Whom},
     store::now,
     tickets,
@@ -24,6 +26,7 @@ use crate::{
 pub(crate) struct Admin {
     pub(crate) store: Store,
     pub(crate) hashes: HashQueue,
+    pub(crate) keys: Keys,
     /// Where keys lie that belong to a backup.
     pub(crate) data_dir: std::path::PathBuf,
 }
@@ -220,6 +223,14 @@ impl Admin {
                     ("rows", summary.rows.to_string()),
                 ]));
             }
+            Task::Keys => done.records.push(self.keys_record()),
+            Task::RotateKey { after_s } => {
+                let from = at.saturating_add(Duration::from_secs(after_s.into()));
+                let keys = self.keys.clone();
+                let next = tokio::task::spawn_blocking(move || keys.rotate(from)).await??;
+                done.events.push(Event::NextKey { next: Some(next.pin()) });
+                done.records.push(self.keys_record());
+            }
         }
         Ok(done)
     }
@@ -282,10 +293,22 @@ impl Admin {
         Ok(Event::RoleGiven { account, permissions })
     }
 
+    fn keys_record(&self) -> Record {
+        let (ours, next) = (self.keys.ours(), self.keys.next());
+        let pin = |identity: &Identity| identity.fingerprint().to_string();
+        record([
+            ("pin", pin(&ours)),
+            ("next", next.as_ref().map(|next| pin(&next.identity)).unwrap_or_default()),
+            ("from", next.map(|next| next.from.as_millis().to_string()).unwrap_or_default()),
+        ])
+    }
+
     /// The keys without which a backup is worth little.
     fn secrets(&self) -> anyhow::Result<Vec<SecretFile>> {
+        let next = NEXT_SECRETS.iter().filter(|name| self.data_dir.join(name).exists());
         SECRETS
             .iter()
+            .chain(next)
             .map(|name| {
                 let path = self.data_dir.join(name);
                 let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
@@ -300,7 +323,8 @@ pub(crate) async fn restore(store: &Store, data_dir: &Path, file: &Path) -> anyh
     let (_, secrets) = Store::check_backup(file).await?;
     let summary = store.restore(file, &Author::Console, now()).await?;
     for secret in secrets {
-        ensure!(SECRETS.contains(&&*secret.name), "{} is no file of ours", secret.name);
+        let is_ours = SECRETS.iter().chain(&NEXT_SECRETS).any(|name| **name == *secret.name);
+        ensure!(is_ours, "{} is no file of ours", secret.name);
         let path = data_dir.join(&secret.name);
         // A name of its own, then one step: there is the old key or the new one.
         let new = data_dir.join(format!("{}.restored", secret.name));
@@ -376,6 +400,10 @@ fn record<const N: usize>(fields: [(&str, String); N]) -> Record {
 /// Files in the data directory that belong to a backup.
 const SECRETS: [&str; 4] =
     ["session.key", tickets::FILE, "login-server.key.pem", "login-server.cert.pem"];
+
+/// Likewise, while another key is announced.
+const NEXT_SECRETS: [&str; 3] =
+    ["login-server-next.key.pem", "login-server-next.cert.pem", "login-server-next.from"];
 
 /// Rows asked from the store at a time.
 const PAGE: u32 = 500;

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use connection_handler::transport::keys::{CertificateFiles, Certificates, Identity};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{Config, config::CertificateConfig, run::IDENTITY};
+use crate::{Config, config::CertificateConfig, keys};
 
 /// The own certificate from `dir`, and those that `config` names.
 pub(crate) fn load(
@@ -17,7 +17,7 @@ pub(crate) fn load(
     let further = config.tls.certificates.iter().map(|CertificateConfig { certificate, key }| {
         CertificateFiles { certificate: certificate.clone(), key: key.clone() }
     });
-    let own = Identity::files(dir, IDENTITY);
+    let own = keys::files(dir);
     Certificates::load(identity, Some(own), further.collect()).context("cannot use a certificate")
 }
 

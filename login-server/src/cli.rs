@@ -52,6 +52,9 @@ pub enum Command {
     /// Say who may be a launcher.
     #[command(subcommand)]
     Launcher(LauncherCommand),
+    /// See and change the key by which everybody knows the login server.
+    #[command(subcommand)]
+    Key(commands::KeyCommand),
     /// Say who may do everything. The first operator is made here.
     #[command(subcommand)]
     Operator(commands::OperatorCommand),
@@ -75,7 +78,7 @@ pub enum Command {
     },
     /// See and change the keys that sign tickets of players who join.
     #[command(subcommand)]
-    Key(commands::KeyCommand),
+    TicketKey(commands::TicketKeyCommand),
     /// Write everything into a new file: accounts, keys, the audit log. Keep it as a secret.
     Backup {
         /// The file.
@@ -352,7 +355,7 @@ fn command() -> clap::Command {
     })
 }
 
-const FOR_OPERATORS: [&str; 15] = [
+const FOR_OPERATORS: [&str; 16] = [
     "launcher",
     "operator",
     "account",
@@ -361,6 +364,7 @@ const FOR_OPERATORS: [&str; 15] = [
     "report",
     "audit",
     "key",
+    "ticket-key",
     "backup",
     "restore",
     "server",

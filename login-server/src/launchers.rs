@@ -8,7 +8,7 @@ use accounts::{
 };
 use protocol::{Enrollment, Text, UnixMillis};
 
-use crate::{lobby::LauncherKey, store::now};
+use crate::{keys::Keys, lobby::LauncherKey, store::now};
 
 /// Invites launchers, lists them, and withdraws their enrolment.
 #[derive(Clone, Debug)]
@@ -17,8 +17,8 @@ pub(crate) struct Launchers {
     pub(crate) secret_key: SecretKey,
     /// `HOST:PORT` where launchers find us, if that is known.
     pub(crate) address: Option<String>,
-    /// How they know us: the hash of our key.
-    pub(crate) pin: [u8; 32],
+    /// How they know us.
+    pub(crate) keys: Keys,
 }
 
 /// What a launcher needs to enrol, once.
@@ -66,7 +66,7 @@ impl Launchers {
         let secret = EnrollmentSecret::generate()?;
         let enrollment = Enrollment {
             address: address.to_owned(),
-            pin: self.pin,
+            pin: *self.keys.ours().fingerprint().as_bytes(),
             secret: protocol::EnrollmentSecret(*secret.as_bytes()),
         };
         // What we print has to be what a launcher can read.

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 mod data_dir;
 mod handlers;
+mod keys;
 mod launchers;
 pub mod lobby;
 mod operator;

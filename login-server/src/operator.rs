@@ -97,13 +97,12 @@ async fn answer_ourselves(
     dir: &DataDir,
     message: FromOperator,
 ) -> anyhow::Result<Vec<ToOperator>> {
-    let Foundation { identity, secret_key, store, .. } =
-        Foundation::open(config, dir.path()).await?;
+    let Foundation { keys, secret_key, store, .. } = Foundation::open(config, dir.path()).await?;
     let launchers = Launchers {
         store: store.clone(),
         secret_key,
         address: config.public_address.clone().or_else(|| default_address(*config.listen.first()?)),
-        pin: *identity.fingerprint().as_bytes(),
+        keys: keys.clone(),
     };
     let answers = match message {
         FromOperator::Hello(_) => Vec::new(),
@@ -123,7 +122,8 @@ async fn answer_ourselves(
         }
         FromOperator::Perform { request, task } => {
             let hashes = HashQueue::new(HashQueueConfig::default())?;
-            let admin = Admin { store: store.clone(), hashes, data_dir: dir.path().to_owned() };
+            let data_dir = dir.path().to_owned();
+            let admin = Admin { store: store.clone(), hashes, keys, data_dir };
             let records = admin.perform(task).await?.records.into_iter();
             records.map(|record| ToOperator::Record { request, record }).collect()
         }

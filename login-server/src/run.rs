@@ -29,11 +29,12 @@ use crate::{
     handlers::{
         game_client::GameClientHandler, launcher::LauncherHandler, operator::OperatorHandler,
     },
+    keys::Keys,
     launchers::{Launchers, default_address},
     lobby::Limits,
     ready::Ready,
     recordings::Recordings,
-    server::{LoginServer, ShutDown},
+    server::{LoginServer, NextKey, ShutDown},
     store::{Accounts, Exports},
     systemd,
     tickets::{self, Office},
@@ -72,8 +73,9 @@ pub async fn run_on(
     program_metrics::install()?;
     let _upkeep = Task(actix::spawn(program_metrics::upkeep()).abort_handle());
     let dir = DataDir::lock(&config.data_dir)?;
-    let Foundation { identity, secret_key, ticket_keys, store } =
+    let Foundation { keys, secret_key, ticket_keys, store } =
         Foundation::open(&config, dir.path()).await?;
+    let identity = keys.ours();
     let limits = SecurePortConfig::default();
     let per_ip = config.limits.max_connections_per_ip.get();
     let port_config = SecurePortConfig {
@@ -89,7 +91,8 @@ pub async fn run_on(
     let mut port = take_port(inherited, &config.listen, &identity, port_config).await?;
     let certificates = certificates::load(&config, dir.path(), &identity)?;
     port.set_certificates(certificates.clone());
-    let _refreshed = Task(actix::spawn(certificates::keep_fresh(certificates)?).abort_handle());
+    let _refreshed =
+        Task(actix::spawn(certificates::keep_fresh(certificates.clone())?).abort_handle());
     if config.plain.frames {
         tracing::warn!("game clients may come without TLS: passwords can be read on the way");
         port.plain_frames(ALPN_GAME_CLIENT);
@@ -100,10 +103,14 @@ pub async fn run_on(
         store: store.clone(),
         secret_key: secret_key.clone(),
         address: config.public_address.clone().or_else(|| default_address(addr)),
-        pin: *identity.fingerprint().as_bytes(),
+        keys: keys.clone(),
     };
-    let admin =
-        Admin { store: store.clone(), hashes: hashes.clone(), data_dir: dir.path().to_owned() };
+    let admin = Admin {
+        store: store.clone(),
+        hashes: hashes.clone(),
+        keys: keys.clone(),
+        data_dir: dir.path().to_owned(),
+    };
     let accounts = Accounts {
         store: store.clone(),
         admin,
@@ -127,6 +134,9 @@ pub async fn run_on(
     let server =
         LoginServer::new(limits, boot_id()?, accounts, Office::new(ticket_keys), recordings);
     let (server, ended) = supervise(server);
+    server.do_send(NextKey(keys.next().map(|next| next.pin())));
+    let turning = keys.keep_turning(certificates, server.clone());
+    let _turning = Task(actix::spawn(turning).abort_handle());
     let control = dir.listen_for_operators().context("cannot listen for operators")?;
     let connections = connection_config(&config);
     let captured = ConnectionConfig { capture: Some(capture.clone()), ..connections.clone() };
@@ -203,7 +213,7 @@ async fn wanted_end(
 
 /// What is durable, and has to be there before anything else.
 pub(crate) struct Foundation {
-    pub(crate) identity: Identity,
+    pub(crate) keys: Keys,
     pub(crate) secret_key: SecretKey,
     pub(crate) ticket_keys: SigningKeys,
     pub(crate) store: Store,
@@ -212,12 +222,12 @@ pub(crate) struct Foundation {
 impl Foundation {
     /// Reads it, or makes it.
     pub(crate) async fn open(config: &Config, dir: &Path) -> anyhow::Result<Self> {
-        let identity = Identity::load_or_create(dir, IDENTITY).context("no certificate and key")?;
+        let keys = Keys::open(dir)?;
         let secret_key = SecretKey::load_or_create(&dir.join("session.key"))?;
         let ticket_keys = tickets::load_or_create(dir)?;
         let url = config.database.url.clone().in_directory(dir);
         let store = Store::open(&url).await.with_context(|| format!("no accounts in {url}"))?;
-        Ok(Self { identity, secret_key, ticket_keys, store })
+        Ok(Self { keys, secret_key, ticket_keys, store })
     }
 }
 
@@ -307,9 +317,6 @@ fn boot_id() -> io::Result<BootId> {
         .map_err(|_| io::Error::other("the system gives no random numbers"))?;
     Ok(BootId(u64::from_le_bytes(bytes)))
 }
-
-/// The files of our certificate and key, up to their extensions.
-pub(crate) const IDENTITY: &str = "login-server";
 
 /// Most bytes waiting for one peer: the whole list of servers, and as much again.
 const OUTGOING_BYTES: usize = 4 * 1024 * 1024;

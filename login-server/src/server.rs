@@ -8,7 +8,7 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use connection_handler::{DisconnectReason, Peer, PeerId};
 use metrics::gauge;
-use protocol::{BootId, Goodbye, ToGameClient, ToLauncher, UnixMillis};
+use protocol::{BootId, Goodbye, KeyPin, ToGameClient, ToLauncher, UnixMillis};
 use tokio::{
     task::AbortHandle,
     time::{MissedTickBehavior, interval},
@@ -191,6 +191,19 @@ impl Handler<Answered> for LoginServer {
     fn handle(&mut self, Answered { ticket, answer }: Answered, ctx: &mut Context<Self>) {
         self.asked.remove(&ticket);
         self.happened(Event::Answered { ticket, answer }, ctx);
+    }
+}
+
+/// Our key will be another one, or is.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct NextKey(pub(crate) Option<KeyPin>);
+
+impl Handler<NextKey> for LoginServer {
+    type Result = ();
+
+    fn handle(&mut self, NextKey(next): NextKey, ctx: &mut Context<Self>) {
+        self.happened(Event::NextKey { next }, ctx);
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Blob, BootId, DataEntry, DataValue, DataVersion, Expect, ExportPart, Goodbye, Hello,
-    JoinSecret, List, MAX_VALUE, Password, Progress, RequestId, ServerEvents, ServerId,
+    JoinSecret, KeyPin, List, MAX_VALUE, Password, Progress, RequestId, ServerEvents, ServerId,
     SessionList, SessionNumber, SessionToken, SignedTicket, Text, UnixMillis, Welcome,
     codec::{Decode, Encode},
     ids::decimal,
@@ -286,6 +286,12 @@ pub enum ToGameClient {
         /// In all.
         progress: Progress,
     },
+    /// The login server's key will be another one. Comes after the welcome, and when it is decided:
+    /// who pins keys has to know it by then.
+    NextKey {
+        /// The next key.
+        pin: KeyPin,
+    },
 }
 
 kinds! {
@@ -372,7 +378,8 @@ impl ToGameClient {
             | Self::Ping { .. }
             | Self::Pong { .. }
             | Self::Ack { .. }
-            | Self::Queued { .. } => false,
+            | Self::Queued { .. }
+            | Self::NextKey { .. } => false,
             Self::Refused { .. }
             | Self::LoggedOut { .. }
             | Self::Servers(_)
@@ -412,7 +419,8 @@ impl ToGameClient {
             | Self::Ping { .. }
             | Self::Pong { .. }
             | Self::Ack { .. }
-            | Self::Queued { .. } => None,
+            | Self::Queued { .. }
+            | Self::NextKey { .. } => None,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EnrollmentSecret, GamePlayerId, Goodbye, Hello, JoinSecret, List, MatchId, RequestId,
+    EnrollmentSecret, GamePlayerId, Goodbye, Hello, JoinSecret, KeyPin, List, MatchId, RequestId,
     ServerEvents, ServerId, SignedTicket, Text, TicketId, TicketKey, UnixMillis, Welcome,
     codec::{Decode, Encode},
     ids::decimal,
@@ -180,6 +180,12 @@ pub enum ToLauncher {
         request: RequestId,
         /// What.
         counting: Counting,
+    },
+    /// The login server's key will be another one. Comes after the welcome, and when it is decided:
+    /// who pins keys has to know it by then.
+    NextKey {
+        /// The next key.
+        pin: KeyPin,
     },
 }
 

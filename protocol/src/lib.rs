@@ -31,6 +31,7 @@ mod hello;
 mod ids;
 mod json;
 mod keeper;
+mod key_pin;
 mod kind;
 mod launcher;
 mod list;
@@ -66,6 +67,7 @@ pub use crate::{
         ExitCause, Exited, FromKeeper, KEEPER_LOWEST, KEEPER_VERSION, KeeperChange, KeeperChanges,
         ToKeeper, keeper_hello, negotiate_keeper,
     },
+    key_pin::KeyPin,
     kind::{GoodbyeKind, LauncherRefusalKind, RefusalKind},
     launcher::{
         Admission, Counting, FromLauncher, FromLauncherKind, LauncherRefusal, Reachable, ToLauncher,

@@ -136,6 +136,10 @@ pub enum Task {
     TicketKeys,
     /// Sign tickets with the next key from now on; with two new ones, if the old were stolen.
     RotateTicketKeys { stolen: bool },
+    /// Show the key by which the login server is known, and the next one.
+    Keys,
+    /// Announce another key, which is the one after so many seconds.
+    RotateKey { after_s: u32 },
 }
 
 /// What somebody may not do any more.

@@ -409,6 +409,7 @@ TO_GAME_CLIENT = [
         {"request": Reader.u32, "version": lambda reader: reader.optional(reader.u64)},
     ),
     ("Progress", {"request": Reader.u32, "progress": lambda reader: reader.fields(PROGRESS)}),
+    ("NextKey", {"pin": lambda reader: reader.take(32)}),
 ]
 
 
@@ -514,7 +515,7 @@ def frame(message):
     return b"".join((len(chunk) % MAX_CHUNK).to_bytes(2, "little") + chunk for chunk in chunks)
 
 
-NOT_COUNTED = {"Welcome", "Goodbye", "LoggedIn", "Ping", "Pong", "Ack", "Queued"}
+NOT_COUNTED = {"Welcome", "Goodbye", "LoggedIn", "Ping", "Pong", "Ack", "Queued", "NextKey"}
 
 
 class Client:

@@ -54,6 +54,7 @@ TO_LAUNCHER = [
     ("Ping", {"nonce": Reader.u64}),
     ("Pong", {"nonce": Reader.u64}),
     ("Counted", {"request": Reader.u32, "counting": gatehouse.read_one_of(COUNTING)}),
+    ("NextKey", {"pin": lambda reader: reader.take(32)}),
 ]
 
 

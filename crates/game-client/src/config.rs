@@ -10,7 +10,8 @@ use tokio::sync::watch;
 pub struct ClientConfig {
     /// `HOST:PORT` of the login server. A name is resolved anew at every attempt to connect.
     pub server: String,
-    /// Whom to believe that they are the login server.
+    /// Whom to believe that they are the login server. With [`Trust::Known`] it is learnt here
+    /// which key it announces: remember what is known when the program ends.
     pub trust: Trust,
     /// Whether QUIC did not get through to it lately: then TLS is tried first. Shared by clones, so a
     /// session remembers it from one connection to the next.

@@ -33,6 +33,21 @@ pub enum OperatorCommand {
     },
 }
 
+/// What to do with the key. Works whether the login server runs or not.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Print its pin, and that of the next one.
+    Show,
+    /// Announce another key. Who connects until it is used learns it: launchers, and players'
+    /// programs. Said again, only the time becomes another.
+    Rotate {
+        /// Use it in so many days. 0: at once; who is not connected then needs the new pin.
+        #[arg(long, value_name = "COUNT", default_value_t = 30,
+              value_parser = clap::value_parser!(u32).range(0..=3650))]
+        days: u32,
+    },
+}
+
 /// What to do with accounts.
 #[derive(Clone, Debug, Subcommand)]
 pub enum AccountCommand {
@@ -148,7 +163,7 @@ pub enum ReportCommand {
 
 /// What to do with the keys that sign tickets.
 #[derive(Clone, Debug, Subcommand)]
-pub enum KeyCommand {
+pub enum TicketKeyCommand {
     /// Print them, by the ids that stand in tickets.
     List,
     /// Sign with the next key from now on. Players who are joining do not notice.
@@ -240,6 +255,19 @@ pub async fn session(config: &Config, command: SessionCommand) -> anyhow::Result
     perform(config, task).await
 }
 
+/// Does what an operator asks for about the key.
+///
+/// # Errors
+///
+/// When it was not done.
+pub async fn key(config: &Config, command: KeyCommand) -> anyhow::Result<()> {
+    let task = match command {
+        KeyCommand::Show => Task::Keys,
+        KeyCommand::Rotate { days } => Task::RotateKey { after_s: days * 24 * 3600 },
+    };
+    perform(config, task).await
+}
+
 /// Does what an operator asks for about reports.
 ///
 /// # Errors
@@ -260,10 +288,10 @@ pub async fn report(config: &Config, command: ReportCommand) -> anyhow::Result<(
 /// # Errors
 ///
 /// When it was not done.
-pub async fn key(config: &Config, command: KeyCommand) -> anyhow::Result<()> {
+pub async fn ticket_key(config: &Config, command: TicketKeyCommand) -> anyhow::Result<()> {
     let task = match command {
-        KeyCommand::List => Task::TicketKeys,
-        KeyCommand::Rotate { stolen } => Task::RotateTicketKeys { stolen },
+        TicketKeyCommand::List => Task::TicketKeys,
+        TicketKeyCommand::Rotate { stolen } => Task::RotateTicketKeys { stolen },
     };
     perform(config, task).await
 }

@@ -272,6 +272,15 @@ impl Lobby {
             client.pulse = Some(Pulse::new(since));
         }
         self.reply(link, ToGameClient::Welcome(self.welcome(version)));
+        if let Some(pin) = self.next_key {
+            self.reply(link, ToGameClient::NextKey { pin });
+        }
+    }
+
+    pub(super) fn welcomed_clients(&self) -> Vec<LinkId> {
+        let welcomed = |client: &Client| !matches!(client.state, ClientState::Connected);
+        let links = self.clients.iter().filter(|(_, client)| welcomed(client));
+        links.map(|(link, _)| *link).collect()
     }
 
     pub(super) fn welcome(&self, version: u16) -> Welcome {

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use accounts::{AddressRange, LauncherLimits, Permissions};
 use protocol::{
-    Counting, EnrollmentSecret, FromGameClient, FromLauncher, Goodbye, Password, Refusal,
+    Counting, EnrollmentSecret, FromGameClient, FromLauncher, Goodbye, KeyPin, Password, Refusal,
     RequestId, SessionToken, Text, ToGameClient, ToLauncher, UnixMillis,
 };
 use tickets::SigningKeys;
@@ -122,6 +122,11 @@ pub enum Event {
         account: SessionId,
         /// What it allows.
         permissions: Permissions,
+    },
+    /// Our key will be another one. None: it is ours now.
+    NextKey {
+        /// The next key.
+        next: Option<KeyPin>,
     },
     /// Time has passed. Expected about twice a second.
     Tick,

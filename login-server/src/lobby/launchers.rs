@@ -226,6 +226,18 @@ impl Lobby {
         }
         let welcome = ToLauncher::Welcome(self.welcome(version));
         self.effects.push(Effect::ToLauncher(link, welcome));
+        if let Some(pin) = self.next_key {
+            self.effects.push(Effect::ToLauncher(link, ToLauncher::NextKey { pin }));
+        }
+    }
+
+    pub(super) fn welcomed_launchers(&self) -> Vec<LinkId> {
+        let welcomed = |launcher: &LauncherLink| match launcher.state {
+            State::Connected | State::Unknown { .. } => false,
+            State::Stranger { .. } | State::Enrolled { .. } => true,
+        };
+        let links = self.launchers.iter().filter(|(_, launcher)| welcomed(launcher));
+        links.map(|(link, _)| *link).collect()
     }
 
     fn launcher_may_say(&mut self, link: LinkId, message: FromLauncher) {

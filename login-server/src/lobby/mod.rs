@@ -39,7 +39,7 @@ use std::{
     time::Duration,
 };
 
-use protocol::{BootId, Goodbye, ServerEvent, ServerId, ToGameClient};
+use protocol::{BootId, Goodbye, KeyPin, ServerEvent, ServerId, ToGameClient, ToLauncher};
 
 pub use self::{
     address::reachable_address,
@@ -74,6 +74,8 @@ pub struct Lobby {
     limits: Limits,
     boot: BootId,
     now: Now,
+    /// Told to everybody who is welcomed.
+    next_key: Option<KeyPin>,
     clients: BTreeMap<LinkId, Client>,
     sessions: BTreeMap<SessionId, Session>,
     /// Who has logged in, and waits for a place.
@@ -109,6 +111,7 @@ impl Lobby {
             limits,
             boot,
             now,
+            next_key: None,
             clients: BTreeMap::new(),
             sessions: BTreeMap::new(),
             queue: Queue::default(),
@@ -151,6 +154,7 @@ impl Lobby {
             Event::Muted { whom, mute } => self.muted(&whom, mute),
             Event::SessionsEnded { account, number } => self.sessions_ended(account, number),
             Event::RoleGiven { account, permissions } => self.role_given(account, permissions),
+            Event::NextKey { next } => self.next_key(next),
             Event::Tick => self.tick(),
             Event::ShuttingDown => self.shut_down(),
         }
@@ -177,6 +181,21 @@ impl Lobby {
         self.failed_logins.tick(self.now.running);
         self.guest_logins.tick(self.now.running);
         self.reports.tick(self.now.running);
+    }
+
+    fn next_key(&mut self, next: Option<KeyPin>) {
+        if self.next_key == next {
+            return;
+        }
+        self.next_key = next;
+        let Some(pin) = next else { return };
+        let clients = self.welcomed_clients();
+        if !clients.is_empty() {
+            self.effects.push(Effect::ToClients(clients, ToGameClient::NextKey { pin }));
+        }
+        for link in self.welcomed_launchers() {
+            self.effects.push(Effect::ToLauncher(link, ToLauncher::NextKey { pin }));
+        }
     }
 
     fn shut_down(&mut self) {

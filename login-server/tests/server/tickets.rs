@@ -78,7 +78,7 @@ async fn a_ticket_is_checked_with_the_keys_the_launcher_was_told_and_keys_rotate
     let (launcher, identity) = enrolled(&server, "ours").await;
     drop(launcher);
     // Keys that were rotated while nobody heard it are told on the next connection.
-    command(&server, &["key", "rotate"]).await.unwrap();
+    command(&server, &["ticket-key", "rotate"]).await.unwrap();
     let (mut launcher, before) = back_with_keys(&server, &identity).await;
     assert_eq!(before.iter().count(), 3, "the last one too");
     launcher.list_server(SERVER, "A server").await;
@@ -88,7 +88,7 @@ async fn a_ticket_is_checked_with_the_keys_the_launcher_was_told_and_keys_rotate
     let (first, code) = announced(&mut ann, 10, listed, &mut launcher).await;
     assert_eq!(check(&first, &identity, &before).unwrap().player, "ann");
     assert_eq!(code.reveal().len(), 20);
-    let shown = command(&server, &["--json", "key", "rotate"]).await.unwrap();
+    let shown = command(&server, &["--json", "ticket-key", "rotate"]).await.unwrap();
     let ids: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((&ids[0]["state"], &ids[1]["state"]), (&"signs".into(), &"next".into()));
     let after = keys(&mut launcher).await;
@@ -98,7 +98,7 @@ async fn a_ticket_is_checked_with_the_keys_the_launcher_was_told_and_keys_rotate
     assert!(check(&second, &identity, &before).is_ok(), "the announced key signs now");
     assert_ne!(code, other_code);
 
-    command(&server, &["key", "rotate", "--stolen"]).await.unwrap();
+    command(&server, &["ticket-key", "rotate", "--stolen"]).await.unwrap();
     let replaced = keys(&mut launcher).await;
     assert_eq!(check(&second, &identity, &replaced), Err(TicketError::UnknownKey));
     launcher.send(FromLauncher::Arrived { ticket: second, player: GamePlayerId(1) }).await;

@@ -100,6 +100,8 @@ samples! { FromOperator {
         reason: text("too loud"),
     } }, backup: FromOperator::Perform {
         request: RequestId(6), task: Task::Backup { file: text("/var/backups/gatehouse") },
+    }, keys: FromOperator::Perform {
+        request: RequestId(6), task: Task::RotateKey { after_s: 2_592_000 },
     };
 } }
 

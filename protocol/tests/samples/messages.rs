@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use protocol::{
     Admission, BootId, Channel, Continuation, Counting, DataEntry, DataValue, DataVersion,
     EnrollmentSecret, Expect, ExportPart, FromGameClient, FromLauncher, GamePlayerId, Goodbye,
-    Hello, JoinTicket, LastSeen, LauncherRefusal, List, LoggedIn, MatchId, Password, Progress,
-    Reachable, Refusal, RequestId, Said, ServerChange, ServerEvent, ServerEvents, ServerProperty,
-    ServerState, SessionInfo, SessionList, SessionNumber, SessionToken, Speaker, TicketKey,
-    ToGameClient, ToLauncher, UnixMillis, Welcome,
+    Hello, JoinTicket, KeyPin, LastSeen, LauncherRefusal, List, LoggedIn, MatchId, Password,
+    Progress, Reachable, Refusal, RequestId, Said, ServerChange, ServerEvent, ServerEvents,
+    ServerProperty, ServerState, SessionInfo, SessionList, SessionNumber, SessionToken, Speaker,
+    TicketKey, ToGameClient, ToLauncher, UnixMillis, Welcome,
 };
 
 use super::{
@@ -162,6 +162,7 @@ samples! { ToGameClient {
         request: RequestId(21),
         progress: Progress { played_ms: 3_600_000, matches: 12, wins: 5, xp: 6_000 },
     };
+    NextKey: ToGameClient::NextKey { pin: KeyPin([0xab; 32]) };
 } }
 
 samples! { FromLauncher {
@@ -219,6 +220,7 @@ samples! { ToLauncher {
     Ping: ToLauncher::Ping { nonce: 12 };
     Pong: ToLauncher::Pong { nonce: 11 };
     Counted: ToLauncher::Counted { request: RequestId(6), counting: Counting::Counts };
+    NextKey: ToLauncher::NextKey { pin: KeyPin([0xab; 32]) };
 } }
 
 fn hello(program: &str) -> Hello {

@@ -7,6 +7,7 @@ mod belongings;
 mod command_line;
 mod goodbyes;
 mod interop;
+mod keys;
 mod networks;
 mod outages;
 mod over_quic;

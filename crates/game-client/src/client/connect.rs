@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use connection_handler::transport::{Connection, keys::Trust, secure::SecureConnector};
+use connection_handler::transport::{
+    Connection,
+    keys::{KeyFingerprint, KnownKeys, Trust},
+    secure::SecureConnector,
+};
 use protocol::{ALPN_GAME_CLIENT, FromGameClient, Goodbye, Hello, ToGameClient, Welcome};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -61,6 +65,7 @@ struct Greeted<R, W> {
     welcome: Welcome,
     remote_addr: SocketAddr,
     transport: &'static str,
+    keys: Option<(KnownKeys, KeyFingerprint)>,
 }
 
 /// Finds out that nobody listens, which over UDP looks the same as a lost packet. Never ends
@@ -85,12 +90,23 @@ async fn explain(config: &ClientConfig, error: io::Error) -> ConnectError {
         (io::ErrorKind::InvalidData, Trust::Roots(_)) => {
             ConnectError::Untrusted { server, reason: error.to_string() }
         }
-        (io::ErrorKind::InvalidData, Trust::Pins(pins)) => match probe(&server).await {
-            Ok(seen) if !pins.contains(&seen) => {
-                ConnectError::WrongKey { server, expected: pins.clone(), seen }
-            }
-            _ => ConnectError::Unreachable { server, source: Arc::new(error) },
-        },
+        (io::ErrorKind::InvalidData, Trust::Pins(pins)) => {
+            wrong_key(server, pins.clone(), error).await
+        }
+        (io::ErrorKind::InvalidData, Trust::Known(known)) => {
+            wrong_key(server, known.fingerprints(), error).await
+        }
+        _ => ConnectError::Unreachable { server, source: Arc::new(error) },
+    }
+}
+
+async fn wrong_key(
+    server: String,
+    expected: Vec<KeyFingerprint>,
+    error: io::Error,
+) -> ConnectError {
+    match probe(&server).await {
+        Ok(seen) if !expected.contains(&seen) => ConnectError::WrongKey { server, expected, seen },
         _ => ConnectError::Unreachable { server, source: Arc::new(error) },
     }
 }
@@ -104,7 +120,16 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let Connection { remote_addr, transport, read, write, .. } = connection;
+    let Connection { remote_addr, transport, identity, read, write, .. } = connection;
+    let keys = match &config.trust {
+        Trust::Known(known) => identity.map(|by| (known.clone(), by)),
+        Trust::Pins(_) | Trust::Roots(_) => None,
+    };
+    if let Some((known, by)) = &keys
+        && known.proven(*by)
+    {
+        tracing::debug!("the login server uses the key that it has announced");
+    }
     let (mut reader, mut writer) = (MessageReader::new(read), MessageWriter::new(write));
     let welcome = match hello(&mut reader, &mut writer, config).await {
         Ok(welcome) => welcome,
@@ -115,7 +140,7 @@ where
     };
     tracing::debug!(%remote_addr, transport, boot = %welcome.boot, "connected");
     reader.welcomed();
-    Ok(Greeted { reader, writer, welcome, remote_addr, transport })
+    Ok(Greeted { reader, writer, welcome, remote_addr, transport, keys })
 }
 
 async fn hello<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
@@ -143,7 +168,7 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let Greeted { reader, writer, welcome, remote_addr, transport } = greeted;
+    let Greeted { reader, writer, welcome, remote_addr, transport, keys } = greeted;
     let (commands, commands_rx) = mpsc::channel(MAX_COMMANDS);
     let (events, events_rx) = mpsc::channel(config.max_events.max(1));
     let shared = Arc::new(Shared {
@@ -160,7 +185,8 @@ where
         queued: watch::Sender::new(None),
         lost: OnceLock::new(),
     });
-    let mut driver = Driver::new((reader, writer), commands_rx, events, shared.clone(), config);
+    let halves = (reader, writer);
+    let mut driver = Driver::new(halves, commands_rx, events, shared.clone(), keys, config);
     if let Some(carried) = carried {
         driver.carry(carried);
     }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use connection_handler::transport::keys::{KeyFingerprint, KnownKeys};
 use protocol::{FromGameClient, LoggedIn, Refusal, RequestId, SessionList, ToGameClient};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -44,6 +45,9 @@ pub(super) struct Driver<R, W> {
     /// The login that waits for a place, and where its position is shown.
     queued: Option<RequestId>,
     place: QueuePosition,
+    /// What is known of the login server's keys, if it may become more, and which of them it has
+    /// proven to own.
+    keys: Option<(KnownKeys, KeyFingerprint)>,
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
@@ -52,6 +56,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
         commands: mpsc::Receiver<Command>,
         events: mpsc::Sender<Event>,
         shared: Arc<Shared>,
+        keys: Option<(KnownKeys, KeyFingerprint)>,
         config: &ClientConfig,
     ) -> Self {
         Self {
@@ -74,6 +79,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
             closing: None,
             queued: None,
             place: config.queue_position.clone(),
+            keys,
         }
     }
 
@@ -277,6 +283,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Driver<R, W> {
             }
             ToGameClient::Progress { request, progress } => {
                 self.answered(request, Answer::Progress(progress))
+            }
+            ToGameClient::NextKey { pin } => {
+                if let Some((known, by)) = &self.keys
+                    && known.announced(*by, KeyFingerprint::from_bytes(pin.0))
+                {
+                    tracing::debug!("the login server has announced another key");
+                }
+                Ok(())
             }
         }
     }

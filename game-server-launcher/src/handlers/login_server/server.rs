@@ -91,6 +91,7 @@ impl Launcher {
             FromLoginServer::Counted { counting, .. } => {
                 return tracing::debug!(?counting, "a match was reported");
             }
+            FromLoginServer::NextKey { pin } => return self.login.next_key(pin),
             FromLoginServer::Pong { .. } => return,
         };
         self.apply(Event::LoginServer(event), ctx);

@@ -59,7 +59,7 @@ impl ConnectionHandler for GameClientHandler {
     fn expose_outgoing(message: &ToGameClient) -> Exposure {
         exposure!(message, ToGameClient {
             whole: Welcome Goodbye Refused LoggedOut Servers Left Ping Pong Ack Queued Done DataKeys
-                DataWritten Progress;
+                DataWritten Progress NextKey;
             redacted: LoggedIn Joined Said Sessions Exported Data;
         })
     }

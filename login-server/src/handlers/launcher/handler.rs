@@ -54,7 +54,8 @@ impl ConnectionHandler for LauncherHandler {
 
     fn expose_outgoing(message: &ToLauncher) -> Exposure {
         exposure!(message, ToLauncher {
-            whole: Welcome Goodbye Enrolled TicketKeys Dismiss Kick Refused Ping Pong Counted;
+            whole: Welcome Goodbye Enrolled TicketKeys Dismiss Kick Refused Ping Pong Counted
+                NextKey;
             redacted: Admit Say;
         })
     }

@@ -1,6 +1,6 @@
 //! Game clients, in tables and in stories.
 
-use protocol::{Channel, Goodbye, Refusal};
+use protocol::{Channel, Goodbye, KeyPin, Refusal};
 
 use super::*;
 
@@ -322,4 +322,26 @@ fn names_are_not_tried_out_without_end() {
     }
     assert_eq!(summary(&bench.says(link, register())), "refused Busy");
     assert_eq!(summary(&bench.says(link, log_in())), "refused Busy");
+}
+
+#[test]
+fn everybody_who_is_welcome_hears_of_the_next_key_until_it_is_ours() {
+    let mut bench = Bench::new();
+    let (_early, _launcher) = (bench.client(), bench.launcher(1));
+    let next = Some(KeyPin([7; 32]));
+    assert_eq!(summary(&bench.apply(Event::NextKey { next })), "", "there is nobody to tell");
+    let [one, _other] = [(); 2].map(|()| bench.greeted());
+    bench.with_server(2, SERVER);
+    assert_eq!(summary(&bench.apply(Event::NextKey { next })), "", "they know");
+    let next = Some(KeyPin([8; 32]));
+    let told = bench.apply(Event::NextKey { next });
+    assert_eq!(summary(&told), "clients NextKey, launcher NextKey");
+    assert!(matches!(&told[0], Effect::ToClients(links, _) if links.len() == 2), "{told:?}");
+    bench.gone(one);
+    let hello = || FromGameClient::Hello(Hello::from_us("test"));
+    let link = bench.client();
+    assert_eq!(summary(&bench.says(link, hello())), "client Welcome, client NextKey");
+    assert_eq!(summary(&bench.apply(Event::NextKey { next: None })), "");
+    let link = bench.client();
+    assert_eq!(summary(&bench.says(link, hello())), "client Welcome");
 }

@@ -41,7 +41,8 @@ async fn simple(global: Global, command: Command, output: Output) -> Result<(), 
     let mut place = Place::new(global)?;
     let done = at(&mut place, command, output).await;
     place.remember_way();
-    done
+    let remembered = place.remember_keys();
+    done.and(remembered)
 }
 
 async fn at(place: &mut Place, command: Command, output: Output) -> Result<(), Failure> {

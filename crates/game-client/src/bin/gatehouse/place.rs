@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use connection_handler::transport::keys::{KeyFingerprint, Trust};
+use connection_handler::transport::keys::{KnownKeys, Trust};
 use game_client::{ClientConfig, ConnectError, QueuePosition, QuicBlocked};
 
 use crate::{
@@ -23,8 +23,10 @@ pub(crate) struct Place {
     pub(crate) profile: Profile,
     /// `HOST:PORT`.
     pub(crate) server: String,
-    /// As the person said it, now or at the last login.
+    /// As the person said it, now or at the last login, with what was learnt since.
     trust: Option<String>,
+    /// The keys that are trusted, if it is keys: more may become known.
+    known: Option<KnownKeys>,
     pub(crate) remembered: Option<Remembered>,
     /// What is known of the way there, and what is learnt.
     quic_blocked: QuicBlocked,
@@ -54,6 +56,7 @@ impl Place {
             profile,
             server,
             trust,
+            known: None,
             remembered,
             quic_blocked,
             queue_position: QueuePosition::default(),
@@ -73,6 +76,10 @@ impl Place {
         if !std::mem::replace(&mut self.tells_position, true) {
             tokio::spawn(tell_position(self.queue_position.clone(), Output::new(self.json)));
         }
+        self.known = match &parsed {
+            Trust::Known(known) => Some(known.clone()),
+            Trust::Pins(_) | Trust::Roots(_) => None,
+        };
         let quic_blocked = self.quic_blocked.clone();
         let queue_position = self.queue_position.clone();
         let config = ClientConfig::new(&self.server, parsed);
@@ -92,6 +99,20 @@ impl Place {
         }
     }
 
+    /// Remembers the keys that the login server has announced, where it is remembered at all.
+    pub(crate) fn remember_keys(&mut self) -> Result<(), Failure> {
+        let Some(known) = &self.known else { return Ok(()) };
+        let known = known.to_string();
+        match &mut self.remembered {
+            Some(remembered) if remembered.trust != known => {
+                remembered.trust.clone_from(&known);
+                self.trust = Some(known);
+                self.profile.remember(remembered)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The stored session.
     pub(crate) fn session(&self) -> Result<StoredSession, Failure> {
         let session = self.remembered.as_ref().and_then(|remembered| remembered.session.clone());
@@ -103,7 +124,8 @@ impl Place {
 
     /// Remembers a session, or that there is none any more.
     pub(crate) fn store(&mut self, session: Option<StoredSession>) -> Result<(), Failure> {
-        let trust = self.trust.clone().unwrap_or_default();
+        let known = self.known.as_ref().map(ToString::to_string);
+        let trust = known.or_else(|| self.trust.clone()).unwrap_or_default();
         let remembered = Remembered { server: self.server.clone(), trust, session };
         self.profile.remember(&remembered)?;
         if remembered.session.is_some() {
@@ -158,9 +180,8 @@ fn parse_trust(text: &str) -> Result<Trust, Failure> {
             wrong(format!("neither a pin (sha256:…) nor a file of certificates: {error}"))
         });
     }
-    let pins = text.split(',').map(|pin| pin.trim().parse::<KeyFingerprint>());
-    let pins = pins.collect::<Result<Vec<_>, _>>().map_err(|error| wrong(error.to_string()))?;
-    Ok(Trust::Pins(pins))
+    let known = text.parse::<KnownKeys>().map_err(|error| wrong(error.to_string()))?;
+    Ok(Trust::Known(known))
 }
 
 /// A file is remembered as what it is, wherever the next command is started.
@@ -217,9 +238,13 @@ mod tests {
     #[test]
     fn trust_is_pins_or_a_file() {
         let pin = format!("sha256:{}", "ab".repeat(32));
-        assert!(matches!(parse_trust(&pin), Ok(Trust::Pins(pins)) if pins.len() == 1));
-        let two = parse_trust(&format!("{pin}, {pin}"));
-        assert!(matches!(two, Ok(Trust::Pins(pins)) if pins.len() == 2));
+        let keys = |text: &str| match parse_trust(text) {
+            Ok(Trust::Known(known)) => known.fingerprints().len(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(keys(&pin), 1);
+        assert_eq!(keys(&format!("{pin}, {pin}")), 2);
+        assert_eq!(keys(&format!("{pin}>{pin}")), 2, "one that follows another");
         for wrong in ["sha256:", "sha256:ab", "/nonexistent.pem"] {
             assert!(parse_trust(wrong).is_err(), "{wrong}");
         }

@@ -88,8 +88,9 @@ pub(super) async fn join(
     let mut stay = Stay { session, events, list, control, signals, game, output, ended: None };
     let end = stay.until_the_end().await;
     // Whatever ended it: the game does not outlive us, and nobody is expected on its server.
-    let code = stay.finish(end, &mut place).await?;
-    Ok(code)
+    let code = stay.finish(end, &mut place).await;
+    place.remember_keys()?;
+    code
 }
 
 /// Being on a game server.
