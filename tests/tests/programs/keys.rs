@@ -75,7 +75,7 @@ fn list_servers(world: &World, player: &Player) -> Result<()> {
 }
 
 fn is_connected(world: &World, server: &LoginServer) -> bool {
-    operate(world, server, &["launcher", "list"]).is_ok_and(|list| list.ends_with("\tconnected"))
+    operate(world, server, &["launcher", "list"]).is_ok_and(|list| list.contains("\tconnected"))
 }
 
 fn operate(world: &World, server: &LoginServer, arguments: &[&str]) -> Result<String> {
