@@ -7,7 +7,10 @@ use std::{
     process::Stdio,
 };
 
-use connection_handler::transport::keys::{Identity, Trust};
+use connection_handler::transport::{
+    keys::{Identity, Trust},
+    secure::SecureConnector,
+};
 use protocol::Goodbye;
 use tokio::process::{Child, Command};
 
@@ -156,10 +159,11 @@ async fn sighup_reads_certificates_again_and_ends_nothing() {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let (mut addr, _) = until_ready(directory.path(), &mut program).await;
+    let (mut addr, own) = until_ready(directory.path(), &mut program).await;
     addr.set_ip(Ipv4Addr::LOCALHOST.into());
-    // These certificates are for `gatehouse`, which is what clients with a pin ask for.
-    let mut ann = greeted(addr, &first.into()).await;
+    let mut ann = greeted(addr, &own).await;
+    // These certificates are for `gatehouse`. Clients with a pin ask for no name, and see another.
+    within(asking_for_gatehouse(addr, first.into()).connect()).await.unwrap();
     for suffix in ["cert.pem", "key.pem"] {
         std::fs::rename(path(&format!("second.{suffix}")), path(&format!("first.{suffix}")))
             .unwrap();
@@ -167,13 +171,7 @@ async fn sighup_reads_certificates_again_and_ends_nothing() {
     signal(&program, "HUP").await;
     let shown = async {
         loop {
-            let trust = Trust::from(second);
-            let connector = connection_handler::transport::secure::SecureConnector::new(
-                addr,
-                protocol::ALPN_GAME_CLIENT,
-                trust,
-                None,
-            );
+            let connector = asking_for_gatehouse(addr, second.into());
             if connector.connect().await.is_ok() {
                 break;
             }
@@ -182,4 +180,9 @@ async fn sighup_reads_certificates_again_and_ends_nothing() {
     within(shown).await;
     ann.send(register("ann", PASSWORD)).await;
     ann.logged_in().await;
+}
+
+fn asking_for_gatehouse(addr: SocketAddr, trust: Trust) -> SecureConnector {
+    let connector = SecureConnector::new(addr, protocol::ALPN_GAME_CLIENT, trust, None);
+    connector.with_server_name("gatehouse")
 }

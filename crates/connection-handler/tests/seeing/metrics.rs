@@ -18,11 +18,13 @@ use connection_handler::{
     transport::{
         Carrier, Connection, Connector, Handshake, LinkStatistics, Listener, Moved,
         memory::{MemoryListener, memory},
+        mux::{Kind, MuxConfig, PortMux},
     },
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf},
+    net::{TcpListener, TcpStream},
     sync::mpsc,
     time::timeout,
 };
@@ -45,8 +47,15 @@ async fn every_metric_of_the_documentation_is_counted() {
     converse(&mut seen).await;
     be_carried(&mut seen).await;
     refuse_handshakes(&mut seen).await;
+    be_nothing_known(&mut seen).await;
+    #[cfg(feature = "secure")]
+    be_no_quic(&mut seen).await;
 
-    assert_eq!(seen.documentation(), documented());
+    let mut documented = documented();
+    if cfg!(not(feature = "secure")) {
+        documented.retain(|(name, ..)| name != "connection_handler_datagrams_total");
+    }
+    assert_eq!(seen.documentation(), documented);
 }
 
 /// One connection says two messages at once, hears two, and leaves; another one is too many.
@@ -132,6 +141,54 @@ async fn be_carried(seen: &mut Seen) {
     seen.check("connection_handler_packets_total kind=Client fate=sent", &[100.0]);
     seen.check("connection_handler_packets_total kind=Client fate=lost", &[3.0]);
     seen.check("connection_handler_moves_total kind=Client", &[1.0]);
+}
+
+/// One connection to a port for several protocols says what none of them begins with.
+async fn be_nothing_known(seen: &mut Seen) {
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = tcp.local_addr().unwrap();
+    let mut port = PortMux::new(tcp, MuxConfig::default());
+    let _listener = port.listener(Kind::Http1);
+    let port = port.start();
+    let mut socket = TcpStream::connect(addr).await.unwrap();
+    socket.write_all(b"\xff\xff\xff\xff").await.unwrap();
+    // With a reset, if what was said had not been read.
+    let _ = timeout(LIMIT, socket.read(&mut [0])).await.unwrap();
+    let closed = port.closed();
+    assert_eq!(closed.values().sum::<u64>(), 1, "{closed:?}");
+    for reason in closed.keys() {
+        seen.check(&format!("connection_handler_mux_closed_total reason={reason}"), &[1.0]);
+    }
+}
+
+/// One datagram at a port of QUIC asks for a game server.
+#[cfg(feature = "secure")]
+async fn be_no_quic(seen: &mut Seen) {
+    use connection_handler::transport::{
+        keys::Identity,
+        secure::{SecurePort, SecurePortConfig},
+    };
+
+    let identity = Identity::ephemeral().unwrap();
+    let addr = "127.0.0.1:0".parse().unwrap();
+    let port = SecurePort::bind(addr, &identity, SecurePortConfig::default()).await.unwrap();
+    let port = port.start();
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.send_to(b"\xff\xff\xff\xffTSource Engine Query\0", port.local_addr()).await.unwrap();
+    let asked = async {
+        while port.datagrams().game_queries == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(LIMIT, asked).await.unwrap();
+    // They are summed up now and then.
+    tokio::time::pause();
+    let counted = "connection_handler_datagrams_total kind=game_query";
+    while seen.values(counted).is_empty() {
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    tokio::time::resume();
+    seen.check(counted, &[1.0]);
 }
 
 /// Makes connections of memory more than they are.

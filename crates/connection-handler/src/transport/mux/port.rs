@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use metrics::counter;
+use metrics::{Unit, counter, describe_counter};
 use tokio::{
     net::{
         TcpListener, TcpStream,
@@ -83,6 +83,11 @@ impl PortMux {
     ///
     /// Outside of a Tokio runtime.
     pub fn start(self) -> MuxHandle {
+        describe_counter!(
+            CLOSED,
+            Unit::Count,
+            "Connections closed before anybody had them, by reason"
+        );
         let Self { tcp, mut config, routes } = self;
         let patterns = &mut config.sniffer.patterns;
         let longest = patterns.plain.take().unwrap_or(PlainFrames::LONGEST);
