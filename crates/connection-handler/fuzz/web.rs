@@ -35,6 +35,8 @@ pub(crate) const TARGETS: [Target; 2] = [
             b"\x06\xff\x01\x01\x82\0\0\0\0\xc3\xa4\x00\x80\0\0\0\0\x80\x81\0\0\0\0!",
             b"\x00\xff\x07\x82\x8c\0\0\0\0abcdefghijkl\x8a\x80\0\0\0\0\x88\x82\0\0\0\0\x03\xe8",
             b"\x03\x09\x02\x82\xfe\0\x80\x11\x80\xff\x07",
+            // Half a character at the end.
+            b"\x06\xff\x07\x81\x81\0\0\0\0\xc3",
         ],
     ),
 ];

@@ -149,7 +149,9 @@ impl Decoder {
                     }
                     let bytes = &mut src[..take];
                     unmask(bytes, head.mask, *at);
-                    if self.is_text && !self.utf8.goes_on(bytes) {
+                    // Before the last of it is passed on: half a character would make a whole message.
+                    let is_last = head.last && *at + take as u64 == head.length;
+                    if self.is_text && (!self.utf8.goes_on(bytes) || is_last && !self.utf8.ends()) {
                         return Err(WebSocketError::NotText);
                     }
                     match &mut self.parts {
