@@ -17,9 +17,10 @@ pub(in super::super) fn fuzz(bytes: &[u8]) {
     let format = if how & 4 == 0 { Format::Binary } else { Format::Text };
     let limit = usize::from(*limit);
     let decoder = || Decoder::new(framing, format, MessageLimit::new(limit));
-    let (whole, events, error) = decode(decoder(), wire, wire.len().max(1));
-    let (parts, events_of_parts, error_of_parts) =
-        decode(decoder(), wire, usize::from(*piece) % 32 + 1);
+    let piece = usize::from(*piece) % 32 + 1;
+    // Room for all of it, or what there is none for would be passed on in pieces too.
+    let (whole, events, error) = decode(decoder(), wire, wire.len().max(1), usize::MAX);
+    let (parts, events_of_parts, error_of_parts) = decode(decoder(), wire, piece, piece);
     assert_eq!((&events, &error), (&events_of_parts, &error_of_parts), "{framing:?} {format:?}");
     match error {
         // What came before the mistake may have been passed on, if it came before.
@@ -40,18 +41,20 @@ pub(in super::super) fn fuzz(bytes: &[u8]) {
     }
 }
 
-/// What is made of `wire`, which arrives in pieces of so many bytes and is taken in such pieces.
+/// What is made of `wire`, which arrives in pieces of so many bytes and is taken where there is so much
+/// room at once.
 fn decode(
     mut decoder: Decoder,
     wire: &[u8],
     piece: usize,
+    room: usize,
 ) -> (Vec<u8>, Vec<Event>, Option<WebSocketError>) {
     let (mut src, mut events) = (BytesMut::new(), Vec::new());
     let mut taker = Taker { bytes: Vec::new(), room: 0 };
     for arrived in wire.chunks(piece) {
         src.extend_from_slice(arrived);
         loop {
-            taker.room = piece;
+            taker.room = room;
             match decoder.decode(&mut src, &mut taker) {
                 Ok(Some(event)) => events.push(event),
                 Ok(None) if taker.room == 0 => {}
