@@ -163,16 +163,19 @@ async fn tokens_and_sessions_outlive_certificates_and_tokens_the_process() {
         counting_with(&identity, config.clone(), certificates.clone()).await;
     let (connector, witness) = (server.connector(), Witness::of(&server).await);
     talk_at(witness.addr, &mut server, &connector).await;
-    assert_eq!((witness.retries(), resumed.load(Ordering::Relaxed)), (1, 0), "a stranger");
+    // One for each packet until the client has heard it, which may be late.
+    let asked = witness.retries();
+    assert!(asked >= 1, "a stranger");
+    assert_eq!(resumed.load(Ordering::Relaxed), 0, "a stranger");
     talk_at(witness.addr, &mut server, &connector).await;
-    assert_eq!((witness.retries(), resumed.load(Ordering::Relaxed)), (1, 1), "with a token");
+    assert_eq!((witness.retries(), resumed.load(Ordering::Relaxed)), (asked, 1), "with a token");
     certificates::write(&further, &["other.example"]);
     certificates.reload().unwrap();
     talk_at(witness.addr, &mut server, &connector).await;
-    assert_eq!((witness.retries(), resumed.load(Ordering::Relaxed)), (1, 2), "after that, too");
+    assert_eq!((witness.retries(), resumed.load(Ordering::Relaxed)), (asked, 2), "after that, too");
     let stranger = server.connector();
     talk_at(witness.addr, &mut server, &stranger).await;
-    assert_eq!(witness.retries(), 2, "a stranger is still one");
+    assert!(witness.retries() > asked, "a stranger is still one");
 
     drop(server);
     let (mut server, _) = counting_with(&identity, config, certificates).await;
