@@ -139,8 +139,9 @@ async fn a_socket_that_dies_is_made_anew_and_the_handler_says_so() {
             if dies.load(Ordering::Relaxed) {
                 return Err(io::ErrorKind::NetworkDown.into());
             }
-            made.fetch_add(1, Ordering::Relaxed);
+            // Somebody else may have the port for a while.
             let (inner, dies) = (udp(addr, families, room)?, dies.clone());
+            made.fetch_add(1, Ordering::Relaxed);
             Ok(Arc::new(Mortal { inner, dies }) as Arc<dyn AsyncUdpSocket>)
         }
     };
